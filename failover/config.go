@@ -1,0 +1,151 @@
+package failover
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/tandem-dhcp/tandem/lease"
+	"github.com/tandem-dhcp/tandem/pool"
+)
+
+// Role is the side an endpoint has in its relationship, for good: it is configured and never changes.
+type Role uint8
+
+// The two roles. Exactly one partner is the Primary.
+const (
+	Primary   Role = iota // owns the FREE addresses, sets MCLT and the hash buckets, expires leases in NORMAL
+	Secondary             // owns the BACKUP addresses
+)
+
+// String returns "primary" or "secondary".
+func (r Role) String() string {
+	if r == Primary {
+		return "primary"
+	}
+	return "secondary"
+}
+
+// own is the status from which a server of this role gives addresses to new clients.
+func (r Role) own() lease.Status {
+	if r == Primary {
+		return lease.Free
+	}
+	return lease.Backup
+}
+
+// partners is the status from which the partner does.
+func (r Role) partners() lease.Status {
+	if r == Primary {
+		return lease.Backup
+	}
+	return lease.Free
+}
+
+// Defaults of a Config, as dhcpd.conf(5) has them.
+const (
+	DefaultPort         = 647
+	DefaultMaxUnacked   = 100
+	DefaultReceiveTimer = 20 * time.Second
+)
+
+// Figures that are not configured: reference values of ISC dhcpd, which has them fixed as well.
+const (
+	startupTime   = 15 * time.Second // how long STARTUP waits for the partner (draft 9.3)
+	stateTime     = 15 * time.Second // how long a connection may stay without the partner's STATE
+	maxSkew       = 60 * time.Second // of the two clocks, at CONNECT
+	minReceive    = 3 * time.Second  // a shorter receive-timer makes ISC dhcpd send CONTACT in a tight loop
+	maxReceive    = 24 * time.Hour   // what a partner may ask for
+	maxPartnerWin = 1 << 16          // updates in flight, whatever the partner allows
+	maxDue        = 1024             // leases expired in one Step
+)
+
+// Config describes one relationship. Addresses, Name and Pools must be set; the zero value of all else has a meaning.
+type Config struct {
+	Name string // relationship-name, equal on both sides octet for octet
+	Role Role
+
+	// Local and Partner are the addresses and ports of the two endpoints. A zero port is 647.
+	Local, Partner netip.AddrPort
+
+	// MCLT is the maximum client lead time, whole seconds: how far beyond the partner's knowledge a promise may
+	// go. The primary must set it; it tells the secondary, which must leave it zero.
+	MCLT time.Duration
+	// HBA says which hash buckets the primary serves; it tells the secondary, which leaves it nil.
+	HBA *pool.HBA
+	// MaxSecs is `load balance max seconds`: a client that has counted more is answered by both. Zero turns load
+	// balancing off: this server answers everyone.
+	MaxSecs uint16
+
+	// ReceiveTimer is max-response-delay: after this much silence the connection is given up. Zero is 20 s, less
+	// than 3 s is refused.
+	ReceiveTimer time.Duration
+	// MaxUnacked is max-unacked-updates: how many updates the partner may send before it waits for
+	// acknowledgements. Zero is 100.
+	MaxUnacked int
+
+	Balance pool.Balance // when and how many available addresses move between the partners
+	Pools   []*pool.Pool // all the addresses of the relationship, the same on both sides
+}
+
+// Validate returns an error that names the first field which cannot be, or nil.
+func (c Config) Validate() error {
+	bad := func(field string, value any, want string) error {
+		return fmt.Errorf("failover: Config.%s is %v: %s", field, value, want)
+	}
+	switch {
+	case c.Name == "":
+		return errors.New("failover: Config.Name is empty: a relationship needs the name its partner has for it")
+	case len(c.Name) > maxText:
+		return bad("Name", len(c.Name), fmt.Sprintf("at most %d octets", maxText))
+	case c.Role > Secondary:
+		return bad("Role", uint8(c.Role), "want Primary or Secondary")
+	case !c.Local.Addr().Is4():
+		return bad("Local", c.Local, "want an IPv4 address")
+	case !c.Partner.Addr().Is4():
+		return bad("Partner", c.Partner, "want an IPv4 address")
+	case c.Role == Primary && (c.MCLT < time.Second || c.MCLT%time.Second != 0 || c.MCLT > 1<<31*time.Second):
+		return bad("MCLT", c.MCLT, "the primary needs whole seconds, at least one")
+	case c.Role == Secondary && c.MCLT != 0:
+		return bad("MCLT", c.MCLT, "only the primary sets it, CONNECT tells the secondary")
+	case c.Role == Primary && c.HBA == nil:
+		return bad("HBA", "nil", "the primary must say which hash buckets it serves")
+	case c.Role == Secondary && c.HBA != nil:
+		return bad("HBA", c.HBA, "only the primary sets it, CONNECT tells the secondary")
+	case c.ReceiveTimer != 0 && (c.ReceiveTimer < minReceive || c.ReceiveTimer%time.Second != 0):
+		return bad("ReceiveTimer", c.ReceiveTimer, "want whole seconds, at least 3")
+	case c.MaxUnacked < 0 || c.MaxUnacked > maxPartnerWin:
+		return bad("MaxUnacked", c.MaxUnacked, fmt.Sprintf("want 1 to %d", maxPartnerWin))
+	case len(c.Pools) == 0:
+		return errors.New("failover: Config.Pools is empty: there is nothing to share")
+	}
+	return nil
+}
+
+// withDefaults returns c with the zero values that stand for something replaced by it.
+func (c Config) withDefaults() Config {
+	if c.ReceiveTimer == 0 {
+		c.ReceiveTimer = DefaultReceiveTimer
+	}
+	if c.MaxUnacked == 0 {
+		c.MaxUnacked = DefaultMaxUnacked
+	}
+	if c.Local.Port() == 0 {
+		c.Local = netip.AddrPortFrom(c.Local.Addr(), DefaultPort)
+	}
+	if c.Partner.Port() == 0 {
+		c.Partner = netip.AddrPortFrom(c.Partner.Addr(), DefaultPort)
+	}
+	return c
+}
+
+// pool returns the pool of the relationship that has the address, or nil.
+func (c Config) pool(a netip.Addr) *pool.Pool {
+	for _, p := range c.Pools {
+		if p.Contains(a) {
+			return p
+		}
+	}
+	return nil
+}

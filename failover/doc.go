@@ -1,0 +1,49 @@
+// Package failover keeps two DHCP servers, which share their address pools, from ever giving one address to two
+// clients: the failover protocol of draft-ietf-dhc-failover-12, as ISC dhcpd 4.4 speaks it.
+//
+// An [Endpoint] is one server's side of a relationship. It keeps the connection to the partner, tells it of each
+// binding (BNDUPD), takes in what the partner tells, divides the free addresses of the pools between the two, and ends
+// leases whose time is over. Whoever talks to DHCP clients asks it three things before an answer: Serves, whether the
+// client is ours; Limit, until when it may be told that it has the address; and Commit, which returns when the lease
+// is durable.
+//
+//	book, err := lease.OpenBook(ctx, store, lease.BookConfig{})
+//	p, err := pool.New(pool.Config{Name: "office", Ranges: ranges}, book)
+//	book.Observe(p)
+//	e, err := failover.NewEndpoint(failover.Config{
+//		Name: "office", Role: failover.Primary, Local: local, Partner: partner,
+//		MCLT: time.Hour, HBA: &half, MaxSecs: 3, Pools: []*pool.Pool{p},
+//	}, book, failover.Options{Logger: logger})
+//	go e.Run(ctx)
+//
+// # Why it is safe
+//
+// Free addresses belong to one of the two: FREE to the primary, BACKUP to the secondary. A server gives only its own
+// to new clients, whether it hears its partner or not. Any server may renew any lease, and so must know how long the
+// other may have promised it: a client is never told of an end later than the maximum client lead time (MCLT) beyond
+// what the partner has acknowledged or told (see [LatestExpiry]). An address becomes free only when both agree that
+// its lease is over. And nothing is told to anyone before it is durable.
+//
+// # States
+//
+//	                       STARTUP (15 s, or until the partner is heard)
+//	                          |
+//	   no record of before    |    NORMAL before           PARTNER-DOWN before, ...
+//	        +-----------------+----------------+--------------------+
+//	        v                                  v                    v
+//	     RECOVER --> RECOVER-WAIT      COMMUNICATIONS-    <---   the same
+//	        |            |              INTERRUPTED
+//	        v            v               ^        |
+//	     RECOVER-DONE <--+      link lost|        |partner heard
+//	        |                            |        v
+//	        +------------------------->  NORMAL <-+
+//
+// The tables in transition.go are the whole of it; those of POTENTIAL-CONFLICT, of orders and of the time after
+// PARTNER-DOWN are there and not complete in what they do.
+//
+// # Structure
+//
+// [Machine] is the protocol as a function of time and events, without clock, goroutine, lock or I/O; Endpoint is the
+// loop around it. [Frame] and the bodies are the messages, [Reader] takes them off a stream. A Machine is for one
+// goroutine, an Endpoint for many.
+package failover

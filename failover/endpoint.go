@@ -1,0 +1,279 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/tandem-dhcp/tandem/lease"
+)
+
+const (
+	maxInbox  = 1024            // events that wait for the loop; past it whoever brings one waits
+	maxBatch  = 512             // events that are decided before the ledger is written once
+	retryTime = 1 * time.Second // after a write that failed
+)
+
+// ErrStopped says that the Endpoint does not run.
+var ErrStopped = errors.New("failover: endpoint is stopped")
+
+// Options are what an Endpoint is given besides its Config. The zero value is a good one.
+type Options struct {
+	Transport Transport   // nil is TCP between Config.Local and Config.Partner
+	Logger    *zap.Logger // nil is silent
+}
+
+// Endpoint is this server's side of a relationship: it owns a Machine, holds the connection to the partner, and lets
+// through what the Machine allows. It is the dora.Gate of the pools of the relationship. All methods but Run may be
+// called from several goroutines.
+//
+// Everything that happens goes through one loop, which decides on what waits, writes the ledger once, and only then
+// tells the partner and whoever called Commit.
+type Endpoint struct {
+	cfg       Config
+	transport Transport
+	log       *zap.Logger
+	book      *lease.Book
+
+	inbox   chan item
+	status  atomic.Pointer[Status]
+	taken   atomic.Bool // the one place for a connection
+	tasks   sync.WaitGroup
+	stopped chan struct{}
+
+	// Of the loop alone.
+	machine *Machine
+	link    *link
+	retry   time.Time // no deadline is kept before: the ledger could not be written
+}
+
+// item is an Event on its way to the loop, with the link it came by or the call that waits for it.
+type item struct {
+	event Event
+	link  *link
+	done  chan error
+}
+
+// NewEndpoint returns an Endpoint over the Book, to which the pools of cfg must have been made observers. It returns
+// the error of cfg.Validate.
+func NewEndpoint(cfg Config, book *lease.Book, o Options) (*Endpoint, error) {
+	peer, _ := book.Peer(cfg.Name)
+	m, err := NewMachine(cfg, book, book.All(), peer)
+	if err != nil {
+		return nil, err
+	}
+	e := &Endpoint{
+		cfg: cfg.withDefaults(), transport: o.Transport, log: o.Logger, book: book, machine: m,
+		inbox: make(chan item, maxInbox), stopped: make(chan struct{}),
+	}
+	if e.log == nil {
+		e.log = zap.NewNop()
+	}
+	if e.transport == nil {
+		e.transport = TCP{Local: e.cfg.Local, Partner: e.cfg.Partner}
+	}
+	e.publish()
+	return e, nil
+}
+
+// Run starts in STARTUP and works until ctx is done; then it tells the partner that it leaves, closes the connection
+// and returns nil. Any error is a fault of this program. Run may be called once.
+func (e *Endpoint) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		cancel()
+		close(e.stopped)
+		e.tasks.Wait()
+	}()
+	e.process(ctx, []item{{event: Started{}}})
+	e.tasks.Go(func() { e.accept(ctx) })
+	e.tasks.Go(func() { e.dial(ctx) })
+	for {
+		items := e.next(ctx)
+		if ctx.Err() != nil {
+			e.leave(items)
+			return nil
+		}
+		e.process(ctx, items)
+	}
+}
+
+// next waits for something to do and returns it, with all else that waits.
+func (e *Endpoint) next(ctx context.Context) []item {
+	var tick <-chan time.Time
+	if at, ok := e.machine.Deadline(); ok {
+		t := time.NewTimer(max(time.Until(at), time.Until(e.retry)))
+		defer t.Stop()
+		tick = t.C
+	}
+	var items []item
+	select {
+	case it := <-e.inbox:
+		items = append(items, it)
+	case <-tick:
+		items = append(items, item{event: Tick{}})
+	case <-ctx.Done():
+	}
+	for len(items) < maxBatch {
+		select {
+		case it := <-e.inbox:
+			items = append(items, it)
+		default:
+			return items
+		}
+	}
+	return items
+}
+
+// process decides on the items, saves, and then does what was decided: effects in their order.
+func (e *Endpoint) process(ctx context.Context, items []item) {
+	now := time.Now()
+	all := newCollector()
+	var granted []chan error
+	for _, it := range items {
+		if it.link != nil && all.Close != nil || !e.admit(it) {
+			continue // of a connection that is gone, or is about to be dropped below
+		}
+		effects := e.machine.Step(now, it.event)
+		if _, ok := it.event.(Disconnected); ok {
+			all.Send = nil // what it was meant for is gone
+		}
+		if it.done != nil {
+			if effects.Refused != nil {
+				it.done <- effects.Refused
+			} else {
+				granted = append(granted, it.done)
+			}
+		}
+		all.add(effects)
+	}
+	err := e.save(ctx, all.Save)
+	e.machine.Settle(err)
+	e.publish()
+	if err != nil {
+		for _, done := range granted {
+			done <- fmt.Errorf("failover: not committed: %w", err)
+		}
+		e.retry = now.Add(retryTime)
+		e.log.Error("failover peer " + e.cfg.Name + ": commit failed, nothing is promised: " + err.Error())
+		e.drop(ctx, err)
+		return
+	}
+	for _, n := range all.Notes {
+		e.log.Log(zapcore.Level(n.Level)-1, n.Text)
+	}
+	if e.link != nil {
+		if err := e.link.send(all.Send); err != nil {
+			all.Close = err
+		}
+	}
+	for _, done := range granted {
+		done <- nil
+	}
+	if all.Close != nil {
+		e.drop(ctx, all.Close)
+	}
+}
+
+func (e *Endpoint) save(ctx context.Context, b lease.Batch) error {
+	if b.Empty() {
+		return nil
+	}
+	// What was decided is written, though the server may be stopping.
+	return e.book.Apply(context.WithoutCancel(ctx), b)
+}
+
+// admit reports whether an item is of the connection in use, makes a new connection that, and unmakes it at its end.
+func (e *Endpoint) admit(it item) bool {
+	if it.link == nil {
+		return true
+	}
+	if _, ok := it.event.(Connected); ok {
+		e.link = it.link
+	}
+	if it.link != e.link {
+		return false
+	}
+	if _, ok := it.event.(Disconnected); ok {
+		e.unlink()
+	}
+	return true
+}
+
+// unlink closes the connection in use and makes room for another.
+func (e *Endpoint) unlink() {
+	if e.link != nil {
+		e.link.close()
+		e.link = nil
+		e.release()
+	}
+}
+
+// drop gives the connection up, and tells the Machine.
+func (e *Endpoint) drop(ctx context.Context, cause error) {
+	if e.link == nil {
+		return
+	}
+	e.unlink()
+	e.process(ctx, []item{{event: Disconnected{cause}}})
+}
+
+// leave ends the connection and answers whoever waits.
+func (e *Endpoint) leave(items []item) {
+	for _, it := range items {
+		if it.done != nil {
+			it.done <- ErrStopped
+		}
+	}
+	if e.link != nil {
+		bye := &Frame{Time: time.Now(), XID: e.machine.xid + 1, Body: &Disconnect{Reason: RejectUnknown, Text: "server is stopping"}}
+		if err := e.link.send([]*Frame{bye}); err != nil {
+			e.log.Debug("failover peer " + e.cfg.Name + ": " + err.Error())
+		}
+		e.unlink()
+	}
+}
+
+// publish shows what the Machine is now to those who answer clients.
+func (e *Endpoint) publish() {
+	if s, was := e.machine.status(), e.status.Load(); was == nil || *was != s {
+		e.status.Store(&s)
+	}
+}
+
+// post brings an item to the loop. It waits for room.
+func (e *Endpoint) post(ctx context.Context, it item) error {
+	select {
+	case e.inbox <- it:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.stopped:
+		return ErrStopped
+	}
+}
+
+// Commit makes a change that a client caused, durable here and queued for the partner, and returns only then: see
+// Changed for what it may be. It returns lease.ErrConflict if c.Old is not on record any more or c.New.Expiry is later
+// than Limit allows now, one of the reasons of Limit if the state of this server does not allow it any more,
+// ErrStopped, the error of ctx, or that of the ledger: then nothing may be told to the client.
+func (e *Endpoint) Commit(ctx context.Context, c lease.Change) error {
+	done := make(chan error, 1)
+	if err := e.post(ctx, item{event: Changed{c}, done: done}); err != nil {
+		return err
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-e.stopped:
+		return ErrStopped
+	}
+}

@@ -1,0 +1,118 @@
+package failover
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/tandem-dhcp/tandem/lease"
+	"github.com/tandem-dhcp/tandem/pool"
+)
+
+// Event is something that happens to a Machine: a Started, Tick, Connected, Disconnected, Received or Changed. There
+// are no others.
+type Event interface{ event() }
+
+// Started is the first event of a Machine.
+type Started struct{}
+
+// Tick says that the Machine's Deadline has come.
+type Tick struct{}
+
+// Session is what CONNECT and CONNECTACK have settled for one connection.
+type Session struct {
+	MaxUnacked   int           // how many unacknowledged updates the partner takes
+	ReceiveTimer time.Duration // after this much silence the partner gives up
+	VendorClass  string        // what the partner says it is
+	MCLT         time.Duration // what the primary says; zero where this server is the primary
+	HBA          pool.HBA      // likewise
+}
+
+// Connected says that a connection is up, after CONNECT and an accepting CONNECTACK.
+type Connected struct{ Session Session }
+
+// Disconnected says that the connection is gone.
+type Disconnected struct{ Cause error }
+
+// Received is a message from the partner, after the Connected of its connection.
+type Received struct{ Frame *Frame }
+
+// Changed asks for a change of one lease that this server wants to make, because of a client: Change.New is ACTIVE for
+// a grant or a renewal, RELEASED or ABANDONED. Of a grant, New.Expiry is what the client would be told and
+// New.SentPotentialExpiry what it would be told if there were no partner; both are bounded here, nothing else is
+// looked at but Status, Client, LastTransaction and the texts. Effects.Refused says if the change may not be made.
+type Changed struct{ Change lease.Change }
+
+func (Started) event()      {}
+func (Tick) event()         {}
+func (Connected) event()    {}
+func (Disconnected) event() {}
+func (Received) event()     {}
+func (Changed) event()      {}
+
+// Effects are what must be done after a Step, in this order, and all of one field before the next.
+type Effects struct {
+	Save    lease.Batch // 1. make durable; if that fails call Settle with the error, do nothing of the rest
+	Send    []*Frame    // 2. then tell the partner
+	Close   error       // 3. then drop the connection, for this reason
+	Refused error       // why the Changed of this Step may not be; nothing is saved for it then
+	Notes   []Note      // for the log
+}
+
+// Level says how much a Note matters.
+type Level uint8
+
+// The levels, as those of zap have them.
+const (
+	Debug Level = iota
+	Info
+	Warn
+	Error
+)
+
+// Note is a line for the log, in the words of ISC dhcpd where it has some.
+type Note struct {
+	Level Level
+	Text  string
+}
+
+// collector puts effects together: the changes of one address become one Change.
+type collector struct {
+	Effects
+	index map[netip.Addr]int // of Save.Changes
+}
+
+func newCollector() *collector { return &collector{index: make(map[netip.Addr]int)} }
+
+func (c *collector) change(ch lease.Change) {
+	if i, ok := c.index[ch.New.Addr]; ok {
+		c.Save.Changes[i].New = ch.New
+		return
+	}
+	c.index[ch.New.Addr] = len(c.Save.Changes)
+	c.Save.Changes = append(c.Save.Changes, ch)
+}
+
+func (c *collector) peer(p lease.Peer) {
+	for i := range c.Save.Peers {
+		if c.Save.Peers[i].Name == p.Name {
+			c.Save.Peers[i] = p
+			return
+		}
+	}
+	c.Save.Peers = append(c.Save.Peers, p)
+}
+
+// add takes over the effects of a later Step.
+func (c *collector) add(e Effects) {
+	for _, ch := range e.Save.Changes {
+		c.change(ch)
+	}
+	for _, p := range e.Save.Peers {
+		c.peer(p)
+	}
+	c.Send = append(c.Send, e.Send...)
+	c.Notes = append(c.Notes, e.Notes...)
+	if c.Close == nil {
+		c.Close = e.Close
+	}
+}

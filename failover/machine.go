@@ -1,0 +1,373 @@
+package failover
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/tandem-dhcp/tandem/lease"
+	"github.com/tandem-dhcp/tandem/pool"
+)
+
+// View is what a Machine reads of the ledger. A *lease.Book is one.
+type View interface {
+	Get(netip.Addr) lease.Lease
+}
+
+// Machine is one endpoint of a relationship, as a function of time and events: no clock, goroutine, lock, log or I/O.
+// Its driver calls Step for each Event, does what the Effects say, and calls Settle when the ledger has, or has not,
+// taken Effects.Save; several Steps may go before one Settle. It must call Step with a Tick when Deadline has come.
+// A Machine is not safe for concurrent use; Endpoint is the driver that real servers use.
+type Machine struct {
+	cfg  Config
+	view View
+
+	peer    lease.Peer // the state, the partner's, and MCLT: what a restart remembers
+	startup time.Time  // when STARTUP ends unheard; zero if it is over
+	settled struct {   // both, as they were at the last Settle that was good
+		peer    lease.Peer
+		startup time.Time
+	}
+
+	session     *Session // nil while there is no connection
+	xid         uint32   // of the last message sent on it
+	heard       bool     // whether the partner's STATE has come on it
+	asked       bool     // whether we have asked for updates on it
+	connectedAt time.Time
+	sentAt      time.Time
+	receivedAt  time.Time
+
+	queue     updates
+	answer    *answer    // of the partner's UPDREQ or UPDREQALL; nil if there is none
+	waitUntil time.Time  // end of RECOVER-WAIT
+	balanceAt time.Time  // next look at the balance; zero if none is planned
+	balanced  time.Time  // the last one
+	replan    *pool.Pool // whose available addresses became more or less in this Step; nil if none's
+
+	staged map[netip.Addr]lease.Lease // changed since the last Settle
+	out    *collector
+}
+
+// NewMachine returns the Machine of a relationship. peer is what Machine has saved before, the zero Peer at a first
+// start; leases are all Leases on record, of which it takes note of those that the partner has not acknowledged.
+// It returns the error of cfg.Validate.
+func NewMachine(cfg Config, view View, leases func(yield func(lease.Lease) bool), peer lease.Peer) (*Machine, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	m := &Machine{
+		cfg:    cfg.withDefaults(),
+		view:   view,
+		peer:   peer,
+		queue:  newUpdates(),
+		staged: make(map[netip.Addr]lease.Lease),
+	}
+	m.peer.Name = cfg.Name
+	m.settled.peer = m.peer
+	for l := range leases {
+		if m.cfg.pool(l.Addr) != nil && (l.Unacked || l.Status.Ending()) {
+			m.queue.add(l.Addr)
+		}
+	}
+	return m, nil
+}
+
+// Step takes one Event and returns what must be done. now must not go back between Steps. A Step with a Tick clears
+// or advances the Deadline.
+func (m *Machine) Step(now time.Time, ev Event) Effects {
+	ahead := roundUp(now)
+	now = lease.Second(now)
+	m.out = newCollector()
+	switch ev := ev.(type) {
+	case Started:
+		m.start(now)
+	case Tick:
+		m.tick(now)
+	case Connected:
+		m.connected(now, ev.Session)
+	case Disconnected:
+		m.disconnected(now, ev.Cause)
+	case Received:
+		m.received(now, ev.Frame)
+	case Changed:
+		m.out.Refused = m.changed(now, ahead, ev.Change)
+	}
+	if m.replan != nil && m.State() == Normal {
+		m.plan(now, m.replan)
+	}
+	m.replan = nil
+	m.pump(now)
+	return m.out.Effects
+}
+
+// Settle says that everything the Steps since the last Settle wanted saved is durable and visible in the View, or, with
+// an error, that nothing of it is: the Machine is then as if these Steps had not been, but for the connection, which
+// the driver must close (and tell so by a Disconnected), because what was to be sent on it was not.
+func (m *Machine) Settle(err error) {
+	if err != nil {
+		for a := range m.staged {
+			m.queue.drop(a)
+			if l := m.view.Get(a); l.Unacked || l.Status.Ending() {
+				m.queue.add(a)
+			}
+		}
+		m.peer, m.startup = m.settled.peer, m.settled.startup
+	}
+	m.settled.peer, m.settled.startup = m.peer, m.startup
+	clear(m.staged)
+}
+
+// State is the state of this endpoint: STARTUP while that lasts.
+func (m *Machine) State() State {
+	if !m.startup.IsZero() {
+		return Startup
+	}
+	return m.stored()
+}
+
+// stored is the state that is remembered, and to which STARTUP leads.
+func (m *Machine) stored() State { return State(m.peer.State) }
+
+func (m *Machine) partner() State { return State(m.peer.Partner) }
+
+// mclt is the MCLT in force: on a secondary the one of the last CONNECT, zero if there never was one.
+func (m *Machine) mclt() time.Duration {
+	if m.cfg.Role == Primary {
+		return m.cfg.MCLT
+	}
+	return m.peer.MCLT
+}
+
+func (m *Machine) start(now time.Time) {
+	if m.stored() == 0 {
+		// Draft 9.3: without a record of an earlier life there may be bindings only the partner remembers.
+		m.peer.State, m.peer.Since = uint8(Recover), now
+	}
+	if m.stored() == RecoverWait {
+		m.waitUntil = m.peer.Since.Add(m.mclt())
+	}
+	m.startup = now.Add(startupTime)
+	m.out.peer(m.peer)
+	m.note(Info, "I move from %v to startup", m.stored())
+}
+
+// become changes the state, and says so to the ledger, the partner and the log.
+func (m *Machine) become(now time.Time, to State, cause string) {
+	from := m.State()
+	m.startup = time.Time{}
+	if to != m.stored() {
+		m.peer.State, m.peer.Since = uint8(to), now
+	}
+	m.out.peer(m.peer)
+	m.note(Info, "I move from %v to %v (%s)", from, to, cause)
+	m.report(now)
+	switch to {
+	case Normal:
+		m.balance(now, false)
+		m.queue.requeue()
+		m.note(Info, "Both servers normal")
+	case Recover:
+		m.ask(now)
+	default:
+		m.balanceAt = time.Time{}
+	}
+}
+
+// report sends STATE.
+func (m *Machine) report(now time.Time) {
+	m.send(now, &StateReport{State: m.stored(), Startup: m.State() == Startup, Since: m.peer.Since})
+}
+
+// send puts a message of our own on the connection, if there is one, and returns its xid.
+func (m *Machine) send(now time.Time, body Body) uint32 {
+	if m.session == nil {
+		return 0
+	}
+	m.xid++
+	m.reply(now, m.xid, body)
+	return m.xid
+}
+
+// reply sends a message with the xid of the request.
+func (m *Machine) reply(now time.Time, xid uint32, body Body) {
+	m.sentAt = now
+	m.out.Send = append(m.out.Send, &Frame{Time: now, XID: xid, Body: body})
+}
+
+func (m *Machine) close(now time.Time, reason RejectReason, err error) {
+	m.send(now, &Disconnect{Reason: reason, Text: err.Error()})
+	m.out.Close = err
+}
+
+func (m *Machine) note(level Level, format string, args ...any) {
+	m.out.Notes = append(m.out.Notes, Note{level, "failover peer " + m.cfg.Name + ": " + fmt.Sprintf(format, args...)})
+}
+
+// get is the Lease of a as the Steps so far have made it.
+func (m *Machine) get(a netip.Addr) lease.Lease {
+	if l, ok := m.staged[a]; ok {
+		return l
+	}
+	return m.view.Get(a)
+}
+
+// set changes the Lease of an address. If it is Unacked the partner will be told.
+func (m *Machine) set(l lease.Lease) {
+	old := m.get(l.Addr)
+	if l.Unacked && l.Rewind == 0 && l.Status != old.Status && m.State() != Normal {
+		l.Rewind = old.PartnerStatus() // the partner holds on to that until it is told
+	}
+	if l.Rewind == l.Status {
+		l.Rewind = 0
+	}
+	m.put(old, l)
+	if old.Status.Available() || l.Status.Available() {
+		m.replan = m.cfg.pool(l.Addr)
+	}
+	if l.Unacked {
+		m.queue.add(l.Addr)
+	} else {
+		m.queue.drop(l.Addr)
+	}
+}
+
+// put changes a Lease without a word to the partner.
+func (m *Machine) put(old, l lease.Lease) {
+	if l == old {
+		return
+	}
+	m.out.change(lease.Change{Old: old, New: l})
+	m.staged[l.Addr] = l
+}
+
+func (m *Machine) connected(now time.Time, s Session) {
+	if s.MaxUnacked <= 0 {
+		s.MaxUnacked = DefaultMaxUnacked
+	}
+	s.MaxUnacked = min(s.MaxUnacked, maxPartnerWin)
+	s.ReceiveTimer = min(max(s.ReceiveTimer, minReceive), maxReceive)
+	m.session = &s
+	m.xid, m.heard, m.asked = 0, false, false
+	m.connectedAt, m.sentAt, m.receivedAt = now, now, now
+	if m.cfg.Role == Secondary && m.peer.MCLT != s.MCLT {
+		m.peer.MCLT = s.MCLT
+		m.out.peer(m.peer)
+	}
+	m.note(Info, "connected to %s", s.VendorClass)
+	m.report(now)
+}
+
+func (m *Machine) disconnected(now time.Time, cause error) {
+	if m.session == nil {
+		return
+	}
+	m.session, m.answer, m.heard = nil, nil, false
+	m.queue.lost()
+	m.note(Info, "disconnected: %v", cause)
+	if m.mourning() {
+		m.become(now, next(afterLoss, m.stored()), "communications lost")
+	}
+}
+
+// errors of a partner that make us leave.
+var (
+	errSilence  = errors.New("nothing heard within the receive timer")
+	errNoState  = errors.New("no STATE after the connection was made")
+	errProtocol = errors.New("message out of place")
+)
+
+func (m *Machine) received(now time.Time, f *Frame) {
+	if m.session == nil {
+		return
+	}
+	m.receivedAt = now
+	switch b := f.Body.(type) {
+	case *StateReport:
+		m.partnerState(now, b)
+	case *BindingUpdate:
+		m.bindingUpdate(now, f.XID, b)
+	case *BindingAck:
+		m.bindingAck(now, f.XID, b)
+	case *UpdateRequest:
+		m.updateRequest(now, f.XID, false)
+	case *UpdateRequestAll:
+		m.updateRequest(now, f.XID, true)
+	case *UpdateDone:
+		m.updateDone(now)
+	case *PoolRequest:
+		m.poolRequest(now, f.XID)
+	case *PoolResponse:
+		m.note(Debug, "peer is about to give %d addresses", b.Transferred)
+	case *Contact:
+	case *Disconnect:
+		m.note(Warn, "peer disconnects: %v: %s", b.Reason, b.Text)
+		m.out.Close = b.Reason
+	default:
+		m.close(now, RejectUnknown, fmt.Errorf("%w: %v", errProtocol, f.Body.Type()))
+	}
+}
+
+// partnerState takes in STATE and moves by the tables.
+func (m *Machine) partnerState(now time.Time, r *StateReport) {
+	if !r.State.sendable() {
+		m.note(Error, "peer reports %v, which is no state: ignored", r.State)
+		return
+	}
+	m.heard = true
+	if m.partner() != r.State {
+		m.note(Info, "peer moves from %v to %v", m.partner(), r.State)
+		m.peer.Partner, m.peer.PartnerSince = uint8(r.State), now
+		m.out.peer(m.peer)
+	}
+	if m.stored() == PartnerDown && r.Startup {
+		// Draft 9.4: it has not decided yet what it will be.
+		return
+	}
+	cause := "peer is " + r.State.String()
+	if !m.startup.IsZero() {
+		// A partner that is PARTNER-DOWN has given our addresses away while we were gone: learn that first. If
+		// we were cut off before it went there, we may have done the same.
+		if r.State == PartnerDown && m.stored() == Normal {
+			m.become(now, Recover, cause)
+			return
+		}
+		m.become(now, next(afterContact, m.stored()), cause)
+	}
+	if to := react(m.stored(), r.State); to != m.stored() {
+		m.become(now, to, cause)
+	}
+	if m.stored() == Recover {
+		m.ask(now)
+	}
+}
+
+// ask requests everything from the partner, once in a connection (draft 7.7).
+func (m *Machine) ask(now time.Time) {
+	if m.session == nil || !m.heard || m.asked {
+		return
+	}
+	m.asked = true
+	m.send(now, &UpdateRequestAll{})
+	m.note(Info, "requesting full update from peer")
+}
+
+// updateDone ends RECOVER (draft 9.5.3).
+func (m *Machine) updateDone(now time.Time) {
+	m.note(Info, "peer update completed.")
+	if m.stored() != Recover {
+		return
+	}
+	if p := m.partner(); p == Recover || p == RecoverDone || p == RecoverWait {
+		// Neither has served: nobody holds a promise that is not on record.
+		m.become(now, RecoverDone, "both servers are new")
+	} else if wait := m.peer.Since.Add(m.mclt()); wait.After(now) {
+		m.waitUntil = wait
+		m.become(now, RecoverWait, "promises up to MCLT may be unknown")
+	} else {
+		m.become(now, RecoverDone, "update completed")
+	}
+	if to := react(m.stored(), m.partner()); to != m.stored() {
+		m.become(now, to, "peer is "+m.partner().String())
+	}
+}

@@ -1,0 +1,120 @@
+package failover
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tandem-dhcp/tandem/lease"
+)
+
+// Deadline is when the next Tick is due, and false if there is nothing to wait for.
+func (m *Machine) Deadline() (time.Time, bool) {
+	var at time.Time
+	sooner := func(t time.Time) {
+		if !t.IsZero() && (at.IsZero() || t.Before(at)) {
+			at = t
+		}
+	}
+	sooner(m.startup)
+	if m.mourning() {
+		sooner(m.peer.Since)
+	}
+	if m.stored() == RecoverWait && m.startup.IsZero() {
+		sooner(m.waitUntil)
+	}
+	if m.session != nil {
+		sooner(m.contactAt())
+		sooner(m.receivedAt.Add(m.cfg.ReceiveTimer))
+		if !m.heard {
+			sooner(m.connectedAt.Add(stateTime))
+		}
+		if m.State() == Normal {
+			sooner(m.balanceAt)
+		}
+	}
+	if m.startup.IsZero() && m.cfg.Role.expires(m.stored()) {
+		for _, p := range m.cfg.Pools {
+			if t, ok := p.NextExpiry(); ok {
+				sooner(t)
+			}
+		}
+	}
+	return at, !at.IsZero()
+}
+
+// contactAt is when something must be sent, so that the partner does not give up: a third of its receive timer (draft
+// 8.3) after the last message.
+func (m *Machine) contactAt() time.Time {
+	return m.sentAt.Add((m.session.ReceiveTimer / 3).Truncate(time.Second))
+}
+
+// mourning reports whether the connection was lost and the state that follows could not be saved then.
+func (m *Machine) mourning() bool {
+	return m.session == nil && m.startup.IsZero() && next(afterLoss, m.stored()) != m.stored()
+}
+
+func (m *Machine) tick(now time.Time) {
+	if m.mourning() {
+		m.become(now, next(afterLoss, m.stored()), "communications lost")
+	}
+	if !m.startup.IsZero() && !now.Before(m.startup) {
+		m.become(now, next(afterStartup, m.stored()), "peer is not heard")
+	}
+	if m.stored() == RecoverWait && m.startup.IsZero() && !now.Before(m.waitUntil) {
+		m.become(now, RecoverDone, "MCLT has passed")
+		if to := react(m.stored(), m.partner()); m.heard && to != m.stored() {
+			m.become(now, to, "peer is "+m.partner().String())
+		}
+	}
+	if m.session != nil {
+		m.tickSession(now)
+	}
+	if m.startup.IsZero() && m.cfg.Role.expires(m.stored()) {
+		m.expire(now)
+	}
+}
+
+func (m *Machine) tickSession(now time.Time) {
+	switch {
+	case !now.Before(m.receivedAt.Add(m.cfg.ReceiveTimer)):
+		m.note(Warn, "timeout waiting for failover peer")
+		m.close(now, RejectNoTraffic, fmt.Errorf("%w of %v", errSilence, m.cfg.ReceiveTimer))
+		m.receivedAt = now // the driver closes; do not say it again before it has
+	case !m.heard && !now.Before(m.connectedAt.Add(stateTime)):
+		m.close(now, RejectNoTraffic, errNoState)
+		m.connectedAt = now
+	case !now.Before(m.contactAt()):
+		m.send(now, &Contact{})
+	}
+	if m.State() == Normal && !m.balanceAt.IsZero() && !now.Before(m.balanceAt) {
+		m.balance(now, true)
+	}
+}
+
+// expire ends what is due, a bounded number in one Step.
+func (m *Machine) expire(now time.Time) {
+	for _, p := range m.cfg.Pools {
+		for _, l := range p.Due(now, maxDue) {
+			l = m.get(l.Addr)
+			if l.Expiry.After(now) {
+				continue // renewed in this round
+			}
+			switch l.Status {
+			case lease.Active:
+				m.set(m.over(ended(l, lease.Expired, now)))
+			case lease.Abandoned:
+				m.set(ended(l, lease.Free, now))
+			}
+		}
+	}
+}
+
+// over returns l, which has just ended, in our own available status where the partner never heard of the client, and
+// as it is where it must agree first (draft 5.2.2). The first is possible only while the partner holds the address for
+// ours in any case.
+func (m *Machine) over(l lease.Lease) lease.Lease {
+	if m.State() == CommunicationsInterrupted && l.Rewind == m.cfg.Role.own() && l.Flags == 0 {
+		l.Status, l.Rewind = l.Rewind, 0
+	}
+	return l
+}

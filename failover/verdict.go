@@ -1,0 +1,193 @@
+package failover
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tandem-dhcp/tandem/lease"
+)
+
+// A verdict says under which condition an update of the partner is accepted.
+type verdict uint8
+
+const (
+	accept    verdict = iota // in any case
+	oneClient                // if it is of the same client and not older; another client's only by a secondary
+	ifNewer                  // if the partner spoke to the client later than we did
+	ifLapsed                 // if what we told the client is over
+)
+
+// verdicts is the table of draft 7.1.3: the status on our record down, the partner's across. Where ISC dhcpd judges
+// by the end of the lease and not by the client's last transaction, and so sends what the draft would refuse, the
+// table takes what can do no harm.
+var verdicts = [lease.Backup + 1][lease.Backup + 1]verdict{
+	lease.Active: {
+		lease.Free: ifLapsed, lease.Active: oneClient, lease.Expired: ifLapsed, lease.Released: ifNewer,
+		lease.Abandoned: accept, lease.Reset: accept, lease.Backup: ifLapsed,
+	},
+	lease.Expired:  {lease.Active: ifNewer},
+	lease.Released: {lease.Active: ifNewer},
+	lease.Reset:    {lease.Active: ifNewer},
+	// Free, Abandoned, Backup: whatever the partner says of them.
+}
+
+// slack is how much earlier than we the partner may see a lease end: ISC dhcpd's tolerance for the two clocks and for
+// delay. Until our own clock says so, too, we do not give the address away: see mayGrant.
+const slack = maxSkew + 5*time.Second
+
+// refusal is a reason and the text that goes with it in a BNDACK.
+type refusal struct {
+	reason RejectReason
+	text   string
+}
+
+// judge says why the partner's update b of a lease l must be refused, or nil if it is accepted.
+func judge(role Role, now time.Time, l lease.Lease, b Binding) *refusal {
+	no := func(r RejectReason, format string, args ...any) *refusal {
+		return &refusal{r, fmt.Sprintf(format, args...)}
+	}
+	transition := func() *refusal {
+		return no(RejectFatalConflict, "%v: invalid state transition: %v to %v", l.Addr, l.Status, b.Status)
+	}
+	switch {
+	case !b.Has(OptionAssignedIPAddress) || !b.Has(OptionBindingStatus):
+		return no(RejectMissingBinding, "binding update lacks required options")
+	case !b.Status.Valid():
+		return no(RejectUnspecified, "%v: no such binding status: %d", b.Addr, uint8(b.Status))
+	case (b.Status == lease.Active || b.Status == lease.Expired || b.Status == lease.Released) && b.Client.IsZero():
+		return no(RejectMissingBinding, "BNDUPD without CHADDR")
+	}
+	lapsed := !l.Expiry.After(now.Add(slack))
+	newer := newerThan(b, l)
+	switch verdicts[l.Status][b.Status] {
+	case oneClient:
+		switch {
+		case b.Client.Is(l.Client):
+			if l.Unacked && !newer && b.LastTransaction != l.LastTransaction {
+				return no(RejectOutdated, "%v: client was last heard here", l.Addr)
+			}
+		case lapsed:
+		case role == Primary:
+			return no(RejectFatalConflict, "%v: in use by another client", l.Addr)
+		}
+	case ifNewer:
+		if l.Unacked && !newer {
+			return no(RejectOutdated, "%v: client was last heard here", l.Addr)
+		}
+		if l.Status == lease.Active && !b.Client.Is(l.Client) && !lapsed {
+			return transition()
+		}
+	case ifLapsed:
+		if !lapsed {
+			return transition()
+		}
+	}
+	return nil
+}
+
+// newerThan reports whether the partner heard the client after we did, as far as it tells: ISC dhcpd leaves the time
+// out where it did not hear the client itself.
+func newerThan(b Binding, l lease.Lease) bool { return b.LastTransaction.After(l.LastTransaction) }
+
+// outranked reports whether our own update of an address, in flight, beats the partner's that crossed it, so that of
+// the two exactly one counts: ISC dhcpd's rule, the same on both sides.
+func outranked(role Role, own lease.Lease, b Binding) bool {
+	primary := role == Primary
+	if own.Status == lease.Active {
+		switch b.Status {
+		case lease.Active:
+			if own.LastTransaction.Equal(b.LastTransaction) {
+				return primary
+			}
+			return own.LastTransaction.After(b.LastTransaction)
+		case lease.Expired:
+			return false // then judged as any other
+		}
+		return primary
+	}
+	if b.Status == lease.Active {
+		return false
+	}
+	return primary
+}
+
+// bindingUpdate takes in the partner's updates and answers each (draft 7.1, 7.2).
+func (m *Machine) bindingUpdate(now time.Time, xid uint32, u *BindingUpdate) {
+	ack := &BindingAck{}
+	for _, b := range u.Bindings {
+		r := Result{Addr: b.Addr}
+		if no := m.consider(now, b); no != nil {
+			r.Reason, r.Text = no.reason, no.text
+			m.note(Debug, "bind update on %v from peer rejected: %v", b.Addr, no.text)
+		}
+		ack.Results = append(ack.Results, r)
+	}
+	m.reply(now, xid, ack)
+}
+
+func (m *Machine) consider(now time.Time, b Binding) *refusal {
+	if b.Has(OptionAssignedIPAddress) && m.cfg.pool(b.Addr) == nil {
+		return &refusal{RejectIllegalAddress, "unknown IP address"}
+	}
+	l := m.get(b.Addr)
+	if u := m.queue.entries[b.Addr]; u != nil && u.phase == inFlight && b.Has(OptionBindingStatus) && outranked(m.cfg.Role, l, b) {
+		return &refusal{RejectLessCritical, "incoming update is less critical than outgoing update"}
+	}
+	if no := judge(m.cfg.Role, now, l, b); no != nil {
+		return no
+	}
+	if l.Status == lease.Active && b.Status == lease.Active && !b.Client.Is(l.Client) && l.Expiry.After(now) {
+		m.note(Error, "Lease conflict at %v: held by %v here and by %v at the peer", l.Addr, l.Client, b.Client)
+	}
+	m.set(m.merge(now, l, b))
+	return nil
+}
+
+// merge is l after an accepted update of the partner.
+func (m *Machine) merge(now time.Time, l lease.Lease, b Binding) lease.Lease {
+	was := l
+	l.Status, l.Flags, l.Rewind, l.Unacked = b.Status, b.Flags, 0, false
+	switch {
+	case b.Status == lease.Abandoned:
+		l.Client = lease.Client{}
+	case b.Status.Available() || b.Status == lease.Reset:
+		if !b.Client.IsZero() {
+			l.Client = b.Client
+		}
+	default:
+		l.Client = b.Client
+	}
+	if l.Client != was.Client {
+		l.HostName, l.VendorClass, l.RelayInfo = "", "", ""
+	}
+	l.Since = lease.Second(b.Since)
+	if l.Since.IsZero() && b.Status != lease.Free {
+		l.Since = now
+	}
+	l.Expiry = lease.Second(b.Expiry)
+	l.LastTransaction = later(was.LastTransaction, lease.Second(b.LastTransaction))
+	l.ReceivedPotentialExpiry = lease.Second(b.PotentialExpiry)
+	l.SentPotentialExpiry, l.AckedPotentialExpiry = l.ReceivedPotentialExpiry, time.Time{}
+
+	switch same := was.Status == lease.Active && was.Client.Is(l.Client); {
+	case l.Status.Ending():
+		l = m.available(now, l)
+		if was.Status == lease.Active && was.Expiry.After(now) && b.Status == lease.Expired {
+			l.Expiry = was.Expiry // by our clock
+		}
+		return l
+	case l.Status.Available():
+		l.Expiry = earlier(l.Expiry, now)
+		l.ReceivedPotentialExpiry, l.SentPotentialExpiry = l.Expiry, l.Expiry
+	case l.Status == lease.Active && same:
+		l.AckedPotentialExpiry = was.AckedPotentialExpiry
+		l.ReceivedPotentialExpiry = later(l.ReceivedPotentialExpiry, was.ReceivedPotentialExpiry)
+		if was.Unacked && was.Expiry.After(l.Expiry) {
+			// The client may hold on to what we told it: the partner must reckon with that, too.
+			l.Expiry = was.Expiry
+			l.SentPotentialExpiry = later(l.SentPotentialExpiry, was.SentPotentialExpiry)
+			l.Unacked = true
+		}
+	}
+	return l
+}
