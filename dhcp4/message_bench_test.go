@@ -1,0 +1,134 @@
+package dhcp4_test
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/insomniacslk/dhcp/dhcpv4"
+
+	"github.com/tandem-dhcp/tandem/dhcp4"
+)
+
+// offer builds the answer to a DHCPDISCOVER as a server does.
+func offer(req, reply *dhcp4.Message) {
+	req.NewReply(reply, dhcp4.MessageTypeOffer)
+	reply.YourIPAddr = addr9
+	reply.SetServerIdentifier(addr1)
+	reply.SetIPAddressLeaseTime(time.Hour)
+	reply.SetOption(dhcp4.OptionSubnetMask, mask)
+	reply.SetAddrs(dhcp4.OptionRouter, addr1)
+	reply.SetAddrs(dhcp4.OptionDomainNameServer, addr1, addr9)
+}
+
+var (
+	addr1, addr9 = addr("10.0.0.1"), addr("10.0.0.9")
+	mask         = []byte{255, 255, 255, 0}
+	ip1, ip9     = net.IP{10, 0, 0, 1}, net.IP{10, 0, 0, 9}
+)
+
+// BenchmarkMessage measures this codec beside insomniacslk's (codec=): decode a message, encode an offer, and serve, which
+// is to decode a DHCPDISCOVER, build an offer of eight options and encode it.
+func BenchmarkMessage(b *testing.B) {
+	for _, msg := range []string{"discover-dhclient", "discover-dhcpcd", "discover-relayed"} {
+		in := captured(b, msg)
+		b.Run("op=decode/codec=tandem/msg="+msg, func(b *testing.B) {
+			var m dhcp4.Message
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := m.UnmarshalBinary(in); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("op=decode/codec=insomniacslk/msg="+msg, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := dhcpv4.FromBytes(in); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("op=encode/codec=tandem/msg="+msg, func(b *testing.B) {
+			var reply dhcp4.Message
+			offer(decode(b, in), &reply)
+			out := make([]byte, 0, 1500)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := reply.AppendBinary(out); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("op=encode/codec=insomniacslk/msg="+msg, func(b *testing.B) {
+			p, err := dhcpv4.FromBytes(in)
+			if err != nil {
+				b.Fatal(err)
+			}
+			reply := offerV4(b, p)
+			b.ReportAllocs()
+			for b.Loop() {
+				reply.ToBytes()
+			}
+		})
+		b.Run("op=serve/codec=tandem/msg="+msg, func(b *testing.B) {
+			var m, reply dhcp4.Message
+			out := make([]byte, 0, 1500)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := m.UnmarshalBinary(in); err != nil {
+					b.Fatal(err)
+				}
+				offer(&m, &reply)
+				if _, err := reply.AppendBinary(out); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run("op=serve/codec=insomniacslk/msg="+msg, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				p, err := dhcpv4.FromBytes(in)
+				if err != nil {
+					b.Fatal(err)
+				}
+				offerV4(b, p).ToBytes()
+			}
+		})
+	}
+}
+
+func offerV4(b *testing.B, p *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
+	reply, err := dhcpv4.NewReplyFromRequest(p, dhcpv4.WithMessageType(dhcpv4.MessageTypeOffer), dhcpv4.WithYourIP(ip9),
+		dhcpv4.WithOption(dhcpv4.OptServerIdentifier(ip1)), dhcpv4.WithLeaseTime(3600),
+		dhcpv4.WithNetmask(mask), dhcpv4.WithRouter(ip1), dhcpv4.WithDNS(ip1, ip9))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return reply
+}
+
+// A server at work allocates nothing.
+func TestServeAllocatesNothing(t *testing.T) {
+	for _, name := range []string{"discover-dhclient", "discover-dhcpcd", "discover-relayed"} {
+		in := captured(t, name)
+		var m, reply dhcp4.Message
+		out := make([]byte, 0, 1500)
+		serve := func() {
+			if err := m.UnmarshalBinary(in); err != nil {
+				t.Fatal(err)
+			}
+			offer(&m, &reply)
+			if _, err := reply.AppendBinary(out); err != nil {
+				t.Fatal(err)
+			}
+			if dhcp4.DestinationOf(&m, &reply, netip.AddrPort{}).Broadcast {
+				t.Fatal("broadcast")
+			}
+		}
+		if n := testing.AllocsPerRun(100, serve); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
