@@ -18,9 +18,10 @@ type UDPConfig struct {
 	// Addr is the address and port to listen on. The zero AddrPort is 0.0.0.0:67; port 0 in another is any free port.
 	// Broadcasts arrive only at 0.0.0.0.
 	Addr netip.AddrPort
-	// Interfaces are the names of those to listen on, all if there are none. With one the socket is bound to it
+	// Interfaces are the names of those to listen on, all if there are none. With one the socket is bound to it on Linux
 	// (SO_BINDTODEVICE), so that what others receive does not reach it and replies leave by it whatever the routing
-	// table says. With several their datagrams are picked out of all that arrive.
+	// table says; if it goes away and comes back the UDPConn must be opened anew. With several their datagrams are
+	// picked out of all that arrive.
 	Interfaces []string
 	// ReadBuffer is how many octets the kernel keeps that are not read yet, as far as it allows (net.core.rmem_max).
 	// Zero is 1 MiB, some 2,000 messages: a building whose power returns asks all at once.
@@ -67,6 +68,9 @@ func listenUDP(cfg UDPConfig) (*UDPConn, error) {
 	if !cfg.Addr.Addr().Is4() {
 		return nil, fmt.Errorf("UDPConfig.Addr is %v: want an IPv4 address", cfg.Addr)
 	}
+	if cfg.ReadBuffer < 0 {
+		return nil, fmt.Errorf("UDPConfig.ReadBuffer is %d: want a number of octets, or 0 for %d", cfg.ReadBuffer, defaultReadBuffer)
+	}
 	watch, err := links.NewWatch(time.Now(), links.Load)
 	if err != nil {
 		return nil, err
@@ -94,9 +98,9 @@ func listenUDP(cfg UDPConfig) (*UDPConn, error) {
 	}
 	c.udp = pc.(*net.UDPConn)
 	c.local = c.udp.LocalAddr().(*net.UDPAddr).AddrPort()
-	if err := errors.Join(c.udp.SetReadBuffer(cfg.ReadBuffer), c.open()); err != nil {
-		c.udp.Close()
-		return nil, err
+	_ = c.udp.SetReadBuffer(cfg.ReadBuffer) // Linux takes less, the BSDs refuse: then it stays as it was
+	if err := c.open(); err != nil {
+		return nil, errors.Join(err, c.udp.Close())
 	}
 	return c, nil
 }

@@ -244,6 +244,7 @@ func TestListenUDPRefuses(t *testing.T) {
 		want string
 	}{
 		{UDPConfig{Addr: netip.MustParseAddrPort("[::]:67")}, "want an IPv4 address"},
+		{UDPConfig{ReadBuffer: -1}, "UDPConfig.ReadBuffer is -1"},
 		{UDPConfig{Addr: netip.AddrPortFrom(loopback, 0), Interfaces: []string{"no-such-link"}}, `no interface "no-such-link"`},
 		{UDPConfig{Addr: netip.MustParseAddrPort("192.0.2.1:0")}, "192.0.2.1"},
 	} {
