@@ -1,0 +1,314 @@
+package leasefile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tandem-dhcp/tandem/lease"
+)
+
+// ErrInDoubt is in the error of an Apply whose batch could neither be made durable nor be cut off again. The Store
+// does nothing more until it has cut it off; only if the process or the machine stops before that can the batch be
+// found on record afterwards, whole.
+var ErrInDoubt = errors.New("leasefile: a failed write could not be undone")
+
+const (
+	// maxGroup bounds how much is written at once: octets. What waits beyond that is the next group.
+	maxGroup = 4 << 20
+	// block is no smaller than a page of memory or a block of any disk. See Store.repair.
+	block = 64 << 10
+	// maxMCLT is the largest MCLT the protocol can say: s.
+	maxMCLT = 1<<32 - 1
+)
+
+// request is one Apply that waits.
+type request struct {
+	commit  []byte // as it goes into the file
+	changes []change
+	peers   []lease.Peer
+	done    chan error
+}
+
+type change struct {
+	addr     uint32
+	old, new uint64 // hashes; 0 is the virgin lease
+	at       int64  // of the stanza in commit
+}
+
+// Apply implements lease.Store. The batch is durable when it returns nil, together with those of all others who wait at
+// the time: they share one write and one sync. ctx counts only until the batch's turn to be written has come; from
+// then on Apply waits for the disk. Beyond what lease.Batch.Validate asks, a Peer's times must be whole seconds UTC up
+// to 2106, its MCLT whole seconds, and no stanza longer than 1 MiB.
+func (s *Store) Apply(ctx context.Context, b lease.Batch) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("leasefile: apply: %w", err)
+	}
+	r, err := s.request(b)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	switch {
+	case s.closed:
+		err = lease.ErrClosed
+	case s.failed != nil:
+		err = s.failed
+	case !b.Empty():
+		s.queue = append(s.queue, r)
+	}
+	s.mu.Unlock()
+	if err != nil || b.Empty() {
+		return err
+	}
+	s.rouse()
+	select {
+	case err := <-r.done:
+		return err
+	case <-ctx.Done():
+		if s.withdraw(r) {
+			return fmt.Errorf("leasefile: apply: %w", ctx.Err())
+		}
+		return <-r.done
+	}
+}
+
+// request puts a batch into the form of the file, in the goroutine of who asks.
+func (s *Store) request(b lease.Batch) (*request, error) {
+	if err := b.Validate(); err != nil {
+		return nil, err
+	}
+	r := &request{changes: make([]change, len(b.Changes)), peers: slices.Clone(b.Peers), done: make(chan error, 1)}
+	text := make([]byte, 0, 512*len(b.Changes)+256*len(b.Peers))
+	for i := range b.Peers {
+		p := &b.Peers[i]
+		if err := validatePeer(p); err != nil {
+			return nil, err
+		}
+		from := len(text)
+		if text = appendPeer(text, p); len(text)-from > maxStanza {
+			return nil, fmt.Errorf("leasefile: failover peer %.40q: a stanza of %d octets, %d are the most", p.Name, len(text)-from, maxStanza)
+		}
+	}
+	for i := range b.Changes {
+		l := &b.Changes[i].New
+		from := len(text)
+		if text = appendLease(text, l, s.failover(l.Addr)); len(text)-from > maxStanza {
+			return nil, fmt.Errorf("leasefile: %v: a stanza of %d octets, %d are the most", l.Addr, len(text)-from, maxStanza)
+		}
+		c := change{addr: number(l.Addr), new: s.hash(l), at: int64(from)}
+		if old := &b.Changes[i].Old; *old != (lease.Lease{}) {
+			c.old = s.hash(old)
+		}
+		r.changes[i] = c
+	}
+	r.commit = appendCommit(make([]byte, 0, len(text)+64), text)
+	for i := range r.changes {
+		r.changes[i].at += beginLength(int64(len(text)))
+	}
+	return r, nil
+}
+
+func validatePeer(p *lease.Peer) error {
+	for _, t := range []time.Time{p.Since, p.PartnerSince} {
+		if t != lease.Second(t) || !t.IsZero() && (t.Unix() <= 0 || t.Unix() > 1<<32-1) {
+			return fmt.Errorf("leasefile: failover peer %.40q: time %v is not whole seconds UTC of 1970 to 2106", p.Name, t)
+		}
+	}
+	if p.MCLT < 0 || p.MCLT%time.Second != 0 || p.MCLT/time.Second > maxMCLT {
+		return fmt.Errorf("leasefile: failover peer %.40q: MCLT is %v", p.Name, p.MCLT)
+	}
+	return nil
+}
+
+// rouse tells the loop that somebody waits.
+func (s *Store) rouse() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// withdraw takes r out of the queue, unless its turn has come.
+func (s *Store) withdraw(r *request) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := slices.Index(s.queue, r)
+	if i < 0 {
+		return false
+	}
+	s.queue = slices.Delete(s.queue, i, i+1)
+	return true
+}
+
+// take removes from the queue what is written next.
+func (s *Store) take() []*request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, octets := 0, 0
+	for n < len(s.queue) && (n == 0 || octets+len(s.queue[n].commit) <= maxGroup) {
+		octets += len(s.queue[n].commit)
+		n++
+	}
+	group := s.queue[:n:n]
+	if s.queue = s.queue[n:]; len(s.queue) > 0 {
+		s.rouse()
+	}
+	return group
+}
+
+// loop is the only goroutine that writes to the file, once it is open.
+func (s *Store) loop() {
+	defer close(s.done)
+	for {
+		select {
+		case <-s.wake:
+			if group := s.take(); len(group) > 0 {
+				s.commit(group)
+				s.compactIfGrown()
+			}
+		case f := <-s.calls:
+			f()
+		case <-s.quit:
+			for group := s.take(); len(group) > 0; group = s.take() {
+				s.commit(group)
+			}
+			return
+		}
+	}
+}
+
+// commit writes and syncs a group, makes it visible, and tells those who wait.
+func (s *Store) commit(group []*request) {
+	if err := s.repair(); err != nil {
+		err = fmt.Errorf("leasefile: nothing is written until an earlier failure is undone: %w", err)
+		for _, r := range group {
+			r.done <- err
+		}
+		return
+	}
+	s.buf = s.buf[:0]
+	if s.glue {
+		s.buf = append(s.buf, '\n')
+	}
+	passed := s.admit(group)
+	if len(passed) == 0 {
+		return
+	}
+	err := s.write()
+	if err == nil {
+		s.publish(passed)
+	}
+	for _, r := range passed {
+		r.done <- err
+	}
+	if cap(s.buf) > maxGroup {
+		s.buf = nil
+	}
+}
+
+// admit compares each batch with what is on record, or was admitted before it. It answers those that were decided on
+// something else, collects the others in buf and pending, and returns them.
+func (s *Store) admit(group []*request) []*request {
+	clear(s.pending)
+	passed := group[:0]
+	s.state.Lock()
+	defer s.state.Unlock()
+next:
+	for i, r := range group {
+		for j := range r.changes {
+			c := &r.changes[j]
+			e, ok := s.pending[c.addr]
+			if !ok {
+				e = s.index[c.addr]
+			}
+			if c.old != e.hash {
+				r.done <- fmt.Errorf("%w: %v", lease.ErrConflict, address(c.addr))
+				continue next
+			}
+		}
+		at := s.size + s.shift + int64(len(s.buf))
+		for _, c := range r.changes {
+			s.pending[c.addr] = entry{at + c.at, c.new}
+		}
+		s.buf = append(s.buf, r.commit...)
+		group[i] = nil
+		passed = append(passed, r)
+	}
+	return passed
+}
+
+// write makes buf durable at the end of the file. If it cannot it cuts the file back.
+func (s *Store) write() error {
+	_, err := s.file.WriteAt(s.buf, s.size)
+	if err == nil {
+		err = s.file.Sync()
+	}
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("leasefile: apply: %w", err)
+	s.torn = true
+	if rerr := s.repair(); rerr != nil {
+		err = fmt.Errorf("%w (%w: %w)", err, ErrInDoubt, rerr)
+	}
+	return err
+}
+
+// repair undoes what failed before, or returns why it cannot. Nothing is written before it has succeeded.
+//
+// After a sync that failed nobody knows what of the write is on the disk, and the kernel may take the pages for clean
+// and never write them: a second sync that succeeds says nothing of them. So none of those pages is relied on. The
+// cut drops all that lie wholly behind the last durable octet. The block in which that octet lies is written once
+// more, from memory, so that it is dirty for certain; what stands before it was synced with success and not touched
+// since. A sync that succeeds now therefore speaks for all that the file holds, and for its length: the failed batch
+// cannot come back.
+func (s *Store) repair() error {
+	if s.torn {
+		if err := s.file.Truncate(s.size); err != nil {
+			return err
+		}
+		if len(s.tail) > 0 {
+			if _, err := s.file.WriteAt(s.tail, s.size-int64(len(s.tail))); err != nil {
+				return err
+			}
+		}
+		if err := s.file.Sync(); err != nil {
+			return err
+		}
+		s.torn = false
+	}
+	if s.unsynced {
+		if err := s.fs.SyncDir(s.path); err != nil {
+			return err
+		}
+		s.unsynced = false
+	}
+	return nil
+}
+
+// publish records what write has made durable.
+func (s *Store) publish(passed []*request) {
+	s.state.Lock()
+	defer s.state.Unlock()
+	for addr, e := range s.pending {
+		s.put(addr, e)
+	}
+	for _, r := range passed {
+		s.stanzas += int64(len(r.changes))
+		for _, p := range r.peers {
+			s.peers[p.Name] = p
+		}
+	}
+	s.size += int64(len(s.buf))
+	s.glue = false
+	keep := int(s.size % block)
+	if len(s.buf) >= keep {
+		s.tail = append(s.tail[:0], s.buf[len(s.buf)-keep:]...)
+		return
+	}
+	s.tail = append(s.tail, s.buf...)
+	s.tail = s.tail[:copy(s.tail, s.tail[len(s.tail)-keep:])]
+}

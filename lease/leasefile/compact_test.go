@@ -1,0 +1,205 @@
+package leasefile_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/tandem-dhcp/tandem/lease"
+	"github.com/tandem-dhcp/tandem/lease/leasefile"
+	"github.com/tandem-dhcp/tandem/lease/leasetest"
+)
+
+// A compaction that fails anywhere leaves the store as it was, and one that succeeds leaves the old file aside.
+func TestCompaction(t *testing.T) {
+	fill := func(t *testing.T, disk *leasetest.Disk) (s *leasefile.Store, want content) {
+		s = open(t, file, leasefile.Config{FS: diskFS{disk}, Report: func(error) {}})
+		for n := 1; n <= 20; n++ {
+			b := grant(n, 1, 2, 3)
+			b.Peers = []lease.Peer{{Name: "ha", State: uint8(n)}}
+			if err := s.Apply(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.Apply(t.Context(), lease.Batch{Changes: []lease.Change{
+			{Old: leasetest.Leased(leasetest.Addr(2), 20), New: lease.Virgin(leasetest.Addr(2))},
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		return s, contentOf(t, s)
+	}
+	for _, test := range []struct {
+		fail    string
+		err     error
+		swapped bool
+	}{
+		{"", nil, true},
+		{"open dhcpd.leases.new", syscall.EIO, false},
+		{"write dhcpd.leases.new", syscall.EIO, false},
+		{"sync dhcpd.leases.new", syscall.EIO, false},
+		{"rename dhcpd.leases", syscall.EIO, false},
+		{"read", syscall.EIO, false},
+		{"link dhcpd.leases~", nil, true},
+		{"syncdir dhcpd.leases", syscall.EIO, true},
+	} {
+		t.Run("fail="+test.fail, func(t *testing.T) {
+			disk := leasetest.NewDisk(1)
+			s, want := fill(t, disk)
+			before, _ := disk.ReadFile(file)
+			failing(disk, test.fail)
+			if err := s.Compact(t.Context()); !errors.Is(err, test.err) {
+				t.Fatalf("Compact: %v, want %v", err, test.err)
+			}
+			after, _ := disk.ReadFile(file)
+			if swapped := len(after) < len(before); swapped != test.swapped {
+				t.Errorf("the file has %d octets, before %d", len(after), len(before))
+			}
+			if test.fail == "syncdir dhcpd.leases" {
+				if err := s.Apply(t.Context(), grant(1, 9)); !errors.Is(err, syscall.EIO) {
+					t.Errorf("Apply while the new file's name is not durable: %v", err)
+				}
+			}
+			disk.SetFault(nil)
+			if _, err := disk.ReadFile(file + ".new"); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the new file: %v", err)
+			}
+			if got := contentOf(t, s); !got.equal(want) {
+				t.Errorf("got %s, want %s", got.names(), want.names())
+			}
+			if err := s.Apply(t.Context(), grant(21, 1, 3)); err != nil {
+				t.Fatal(err)
+			}
+			if test.fail == "" {
+				if old, _ := disk.ReadFile(file + "~"); !bytes.Equal(old, before) {
+					t.Error("the file before the compaction is not what it was")
+				}
+				if n := strings.Count(string(after), "lease 10."); n != 2 {
+					t.Errorf("%d stanzas, want 2 in\n%s", n, after)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if got := load(t, disk); got.names() != "1:21 3:21" || len(got.damage) > 0 {
+				t.Errorf("got %s and %v", got.names(), got.damage)
+			}
+		})
+	}
+}
+
+// Applies go on during compactions, and whatever was acknowledged before, during and after them stays.
+func TestCompactWhileServing(t *testing.T) {
+	disk := leasetest.NewDisk(1)
+	s := open(t, file, leasefile.Config{FS: diskFS{disk}, CompactAt: leasefile.Growth{Factor: -1}})
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	last := make([]int, 4)
+	for i := range last {
+		all.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := s.Apply(t.Context(), grant(last[i]+1, 10*i, 10*i+1)); err != nil {
+					t.Errorf("Apply: %v", err)
+					return
+				}
+				last[i]++
+			}
+		})
+	}
+	for range 50 {
+		if err := s.Compact(t.Context()); err != nil {
+			t.Errorf("Compact: %v", err)
+		}
+	}
+	close(stop)
+	all.Wait()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for i, n := range last {
+		if n > 0 {
+			want = append(want, fmt.Sprintf("%d:%d %d:%d", 10*i, n, 10*i+1, n))
+		}
+	}
+	if got := load(t, disk); got.names() != strings.Join(want, " ") || len(got.damage) > 0 {
+		t.Errorf("got %s and %v, want %v", got.names(), got.damage, want)
+	}
+}
+
+// A file that has grown is rewritten, by the store itself and at the next opening.
+func TestGrowth(t *testing.T) {
+	disk := leasetest.NewDisk(1)
+	never := leasefile.Config{FS: diskFS{disk}, CompactAt: leasefile.Growth{Factor: -1}}
+	s := open(t, file, never)
+	for n := 1; n <= 100; n++ {
+		if err := s.Apply(t.Context(), grant(n, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close()
+	large, _ := disk.ReadFile(file)
+	s = open(t, file, leasefile.Config{FS: diskFS{disk}, CompactAt: leasefile.Growth{Size: 10000}})
+	small, _ := disk.ReadFile(file)
+	if len(large) < 40000 || len(small) > 1000 {
+		t.Errorf("the file had %d octets and has %d after opening", len(large), len(small))
+	}
+	for n := 101; n <= 200; n++ {
+		if err := s.Apply(t.Context(), grant(n, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Close()
+	if after, _ := disk.ReadFile(file); len(after) > 30000 {
+		t.Errorf("the file has %d octets after 100 more changes", len(after))
+	}
+	if got := load(t, disk); got.names() != "1:200" {
+		t.Errorf("got %s", got.names())
+	}
+}
+
+// What rots under a running store is found when it is read again, and neither copied nor passed over.
+func TestRotUnderway(t *testing.T) {
+	disk := leasetest.NewDisk(1)
+	s := open(t, file, leasefile.Config{FS: diskFS{disk}, Report: func(error) {}})
+	defer s.Close()
+	if err := s.Apply(t.Context(), grant(1, 1, 2)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := disk.OpenFile(file, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := disk.ReadFile(file)
+	if _, err := f.WriteAt([]byte("9"), int64(bytes.LastIndex(text, []byte("ends 0 2026"))+len("ends 0 202"))); err != nil {
+		t.Fatal(err)
+	}
+	var d *leasefile.Damage
+	if err := s.Compact(t.Context()); !errors.Is(err, lease.ErrCorrupt) || !errors.As(err, &d) || d.Line != 7 {
+		t.Errorf("Compact: %v", err)
+	}
+	if after, _ := disk.ReadFile(file); len(after) != len(text) {
+		t.Error("the file was rewritten")
+	}
+	if err := s.Apply(t.Context(), grant(2, 1)); err != nil {
+		t.Errorf("Apply: %v", err)
+	}
+	leases, _, err := s.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range leases {
+	}
+	if err := s.Apply(t.Context(), grant(3, 1)); !errors.Is(err, lease.ErrCorrupt) {
+		t.Errorf("Apply on a picture that is not whole: %v", err)
+	}
+}
