@@ -26,17 +26,17 @@
 //
 // # States
 //
-//	                       STARTUP (15 s, or until the partner is heard)
-//	                          |
-//	   no record of before    |    NORMAL before           PARTNER-DOWN before, ...
-//	        +-----------------+----------------+--------------------+
-//	        v                                  v                    v
-//	     RECOVER --> RECOVER-WAIT      COMMUNICATIONS-    <---   the same
-//	        |            |              INTERRUPTED
-//	        v            v               ^        |
-//	     RECOVER-DONE <--+      link lost|        |partner heard
-//	        |                            |        v
-//	        +------------------------->  NORMAL <-+
+//	                    STARTUP (15 s, or until the partner is heard)
+//	                       |
+//	no record of before    |    NORMAL before           PARTNER-DOWN before, ...
+//	     +-----------------+----------------+--------------------+
+//	     v                                  v                    v
+//	  RECOVER --> RECOVER-WAIT      COMMUNICATIONS-    <---   the same
+//	     |            |              INTERRUPTED
+//	     v            v               ^        |
+//	  RECOVER-DONE <--+      link lost|        |partner heard
+//	     |                            |        v
+//	     +------------------------->  NORMAL <-+
 //
 // The tables in transition.go are the whole of it; those of POTENTIAL-CONFLICT, of orders and of the time after
 // PARTNER-DOWN are there and not complete in what they do.
