@@ -88,15 +88,17 @@ func (s *Store) request(b lease.Batch) (*request, error) {
 			return nil, err
 		}
 		from := len(text)
-		if text = appendPeer(text, p); len(text)-from > maxStanza {
-			return nil, fmt.Errorf("leasefile: failover peer %.40q: a stanza of %d octets, %d are the most", p.Name, len(text)-from, maxStanza)
+		text = appendPeer(text, p)
+		if n := len(text) - from; n > maxStanza {
+			return nil, fmt.Errorf("leasefile: failover peer %.40q: a stanza of %d octets, %d are the most", p.Name, n, maxStanza)
 		}
 	}
 	for i := range b.Changes {
 		l := &b.Changes[i].New
 		from := len(text)
-		if text = appendLease(text, l, s.failover(l.Addr)); len(text)-from > maxStanza {
-			return nil, fmt.Errorf("leasefile: %v: a stanza of %d octets, %d are the most", l.Addr, len(text)-from, maxStanza)
+		text = appendLease(text, l, s.failover(l.Addr))
+		if n := len(text) - from; n > maxStanza {
+			return nil, fmt.Errorf("leasefile: %v: a stanza of %d octets, %d are the most", l.Addr, n, maxStanza)
 		}
 		c := change{addr: number(l.Addr), new: s.hash(l), at: int64(from)}
 		if old := &b.Changes[i].Old; *old != (lease.Lease{}) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"net/netip"
 	"os"
 	"slices"
 
@@ -185,7 +184,8 @@ func (s *Store) copyLive(ctx context.Context, w *rewriting, regions []region) er
 	if err := w.write([]byte(header)); err != nil {
 		return err
 	}
-	for _, p := range peers {
+	for _, name := range slices.Sorted(maps.Keys(peers)) {
+		p := peers[name]
 		w.text = appendPeer(w.text, &p)
 	}
 	err := s.walk(ctx, regions, shift, func(d declared, st stanza) error {
@@ -308,8 +308,4 @@ func (s *Store) move(w *rewriting) {
 		}
 		s.state.Unlock()
 	}
-}
-
-func address(n uint32) netip.Addr {
-	return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
 }

@@ -28,6 +28,7 @@ type Damage struct {
 // maxDamagedAddrs bounds Damage.Addrs.
 const maxDamagedAddrs = 100
 
+// Error says where, how much, whose, and why.
 func (d *Damage) Error() string {
 	at := ""
 	if len(d.Addrs) > 0 {

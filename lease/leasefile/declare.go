@@ -63,7 +63,8 @@ func (d *leaseDecl) lease(now time.Time) lease.Lease {
 func declare(l *lease.Lease) leaseDecl {
 	d := leaseDecl{
 		addr: l.Addr, starts: iscTime(l.Since), ends: iscTime(l.Expiry), cltt: iscTime(l.LastTransaction),
-		tstp: iscTime(l.SentPotentialExpiry), tsfp: iscTime(l.KnownExpiry()), status: l.Status, flags: l.Flags & (lease.Reserved | lease.BOOTP),
+		tstp: iscTime(l.SentPotentialExpiry), tsfp: iscTime(l.KnownExpiry()),
+		status: l.Status, flags: l.Flags & (lease.Reserved | lease.BOOTP),
 	}
 	d.hasTSTP = !d.tstp.IsZero()
 	if !l.Unacked {

@@ -44,8 +44,8 @@
 // the mark; and not after a crash before Tandem, or ISC dhcpd, has opened the file again, since what is appended to a
 // torn commit is a part of it.
 //
-// If the file is missing and path~ is there, Open fails: an ISC dhcpd that died between two renamings leaves that, and
-// to begin with an empty file would give all its leases away a second time.
+// If the file is missing and path~ is there, Open fails: somebody has moved it, or a server died while it put a new file
+// into its place (dhcpd.leases(5)), and to begin with an empty one would give all leases away a second time.
 //
 // # Compaction
 //
@@ -59,6 +59,6 @@
 // written; until that succeeds every Apply fails. A sync that failed is never repeated in the hope of a better answer:
 // see ErrInDoubt for what remains open if the machine stops at that moment.
 //
-// A Store holds a lock (path.lock) against a second one on the same file, and in memory an index of some forty octets
+// A Store holds a lock (path.lock) against a second one on the same file, and in memory an index of some fifty octets
 // for each lease, but no lease.
 package leasefile

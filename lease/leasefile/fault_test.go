@@ -2,14 +2,13 @@ package leasefile_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -180,6 +179,9 @@ func TestOpenWithoutRoom(t *testing.T) {
 	if now, _ := disk.ReadFile(file); string(now) != damaged {
 		t.Error("the file was changed")
 	}
+	if names := disk.Names(); !slices.Equal(names, []string{file}) {
+		t.Errorf("there are %v", names)
+	}
 	disk.SetRoom(-1)
 	if got := load(t, disk); got.names() != "1:2" || len(got.damage) != 1 {
 		t.Errorf("got %s and %v", got.names(), got.damage)
@@ -205,71 +207,6 @@ func TestApplyRefuses(t *testing.T) {
 			t.Errorf("got %v, want %s", err, test.want)
 		}
 	}
-}
-
-// A context that ends while the batch waits for its turn keeps it off.
-func TestWithdraw(t *testing.T) {
-	disk := leasetest.NewDisk(1)
-	s := open(t, file, leasefile.Config{FS: diskFS{disk}})
-	defer s.Close()
-	entered, leave := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	gate := gateFS{diskFS{disk}, func() {
-		once.Do(func() {
-			close(entered)
-			<-leave
-		})
-	}}
-	s.Close()
-	s = open(t, file, leasefile.Config{FS: gate})
-	var all sync.WaitGroup
-	all.Go(func() {
-		if err := s.Apply(t.Context(), grant(1, 1)); err != nil {
-			t.Errorf("Apply: %v", err)
-		}
-	})
-	<-entered // the first is being written
-	ctx, cancel := context.WithCancel(t.Context())
-	all.Go(func() {
-		if err := s.Apply(ctx, grant(1, 2)); !errors.Is(err, context.Canceled) {
-			t.Errorf("Apply: %v", err)
-		}
-	})
-	cancel()
-	all.Go(func() {
-		if err := s.Apply(t.Context(), grant(1, 3)); err != nil {
-			t.Errorf("Apply: %v", err)
-		}
-	})
-	close(leave)
-	all.Wait()
-	if got := contentOf(t, s).names(); got != "1:1 3:1" {
-		t.Errorf("got %s", got)
-	}
-}
-
-// gateFS calls enter before each write.
-type gateFS struct {
-	diskFS
-	enter func()
-}
-
-type gateFile struct {
-	leasefile.File
-	enter func()
-}
-
-func (g gateFS) OpenFile(name string, flag int, perm fs.FileMode) (leasefile.File, error) {
-	f, err := g.diskFS.OpenFile(name, flag, perm)
-	if err != nil {
-		return nil, err
-	}
-	return gateFile{f, g.enter}, nil
-}
-
-func (g gateFile) WriteAt(b []byte, at int64) (int, error) {
-	g.enter()
-	return g.File.WriteAt(b, at)
 }
 
 // On the file system of the operating system: links are followed, the mode is kept, and the lock holds.
@@ -312,5 +249,29 @@ func TestOperatingSystem(t *testing.T) {
 	}
 	if _, err := leasefile.Open(filepath.Join(dir, "no", "where"), leasefile.Config{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Open in a directory that is not there: %v", err)
+	}
+}
+
+// Where there are no hard links the damaged file is copied; the file before a compaction is then not kept, and that is
+// said.
+func TestWithoutLinks(t *testing.T) {
+	text, ends := fileOf(t, grant(1, 1), grant(2, 1))
+	damaged := text[:ends[1]-5] + "!" + text[ends[1]-4:]
+	disk := diskWith(damaged)
+	failing(disk, "link")
+	var reports []error
+	s, err := leasefile.Open(file, leasefile.Config{FS: diskFS{disk}, Report: func(err error) { reports = append(reports, err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if kept, _ := disk.ReadFile(file + ".damaged-1"); string(kept) != damaged {
+		t.Error("the damaged file is not kept as it was")
+	}
+	if len(reports) != 2 || !errors.Is(reports[0], lease.ErrCorrupt) || !strings.Contains(reports[1].Error(), "keeping dhcpd.leases~") {
+		t.Errorf("reported %v", reports)
+	}
+	if got := contentOf(t, s).names(); got != "1:2" {
+		t.Errorf("got %s", got)
 	}
 }

@@ -314,3 +314,34 @@ func TestPeerWithoutDate(t *testing.T) {
 		t.Errorf("no date in\n%s", after)
 	}
 }
+
+// What is longer than any stanza is passed over without being held in memory, and what follows it counts.
+func TestLongText(t *testing.T) {
+	const long = 3 << 20
+	for _, test := range []struct{ name, text, damage string }{
+		{"a line", strings.Repeat("x", long) + "\n", "a stanza too long for a lease file"},
+		{"a comment", "#" + strings.Repeat("x", long) + "\n", "a line too long for a lease file"},
+		{"a string", "server-duid \"" + strings.Repeat("x", long) + "\";\n", "a stanza too long for a lease file"},
+		{"a stanza", "host x {\n" + strings.Repeat("  a;\n", long/5) + "}\n", "a stanza too long for a lease file"},
+		{"blanks", strings.Repeat(" \n", long/2), ""},
+		{"many stanzas", strings.Repeat(foreign, long/len(foreign)), ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := load(t, diskWith(test.text+foreign))
+			if got.names() != "9:9" {
+				t.Errorf("got %s", got.names())
+			}
+			if test.damage == "" {
+				if len(got.damage) > 0 {
+					t.Errorf("reported %v", got.damage)
+				}
+			} else if len(got.damage) != 1 || !strings.Contains(got.damage[0].Error(), test.damage) ||
+				got.damage[0].Offset != 0 || got.damage[0].Size != int64(len(test.text)) {
+				t.Errorf("reported %v, want %d octets: %s", got.damage, len(test.text), test.damage)
+			}
+			if again := load(t, got.disk); !again.equal(got.content) || len(again.damage) > 0 {
+				t.Errorf("opened again: got %s and %v", again.names(), again.damage)
+			}
+		})
+	}
+}

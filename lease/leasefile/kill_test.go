@@ -94,7 +94,7 @@ func TestKill(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	kills := 50
+	kills := 30
 	if testing.Short() {
 		kills = 20
 	}

@@ -109,10 +109,15 @@ func (s *Store) open() (err error) {
 		return err
 	}
 	if len(plan.damage) > 0 {
-		if err := s.preserve(); err != nil {
+		name, err := s.preserve()
+		if err != nil {
 			return fmt.Errorf("keeping the damaged file: %w", err)
 		}
-		return s.rewrite(s.ctx, plan.regions, call)
+		if err = s.rewrite(s.ctx, plan.regions, call); err != nil && !s.unsynced {
+			// The file still has its own name, and the next Open will want the other one again.
+			err = errors.Join(err, s.fs.Remove(name))
+		}
+		return err
 	}
 	if plan.torn != nil {
 		if err := s.file.Truncate(plan.torn.Offset); err != nil {
@@ -221,23 +226,23 @@ func (s *Store) exists(name string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// preserve gives the file another name, under which it survives the compaction that follows. Where there are no hard
-// links it is copied.
-func (s *Store) preserve() error {
+// preserve gives the file another name, under which it survives the compaction that follows, and returns that. Where
+// there are no hard links it is copied.
+func (s *Store) preserve() (name string, err error) {
 	for n := 1; n <= maxDamaged; n++ {
-		name := fmt.Sprintf("%s%s%d", s.path, damagedSuffix, n)
-		err := s.fs.Link(s.path, name)
+		name = fmt.Sprintf("%s%s%d", s.path, damagedSuffix, n)
+		err = s.fs.Link(s.path, name)
 		if err != nil && !errors.Is(err, fs.ErrExist) {
 			err = s.copyTo(name)
 		}
 		switch {
 		case err == nil:
-			return s.fs.SyncDir(s.path)
+			return name, s.fs.SyncDir(s.path)
 		case !errors.Is(err, fs.ErrExist):
-			return err
+			return "", err
 		}
 	}
-	return fmt.Errorf("%d files %s%s* are there already", maxDamaged, s.path, damagedSuffix)
+	return "", fmt.Errorf("%d files %s%s* are there already", maxDamaged, s.path, damagedSuffix)
 }
 
 func (s *Store) copyTo(name string) (err error) {
@@ -246,8 +251,9 @@ func (s *Store) copyTo(name string) (err error) {
 		return err
 	}
 	defer func() {
-		if cerr := f.Close(); err == nil {
-			err = cerr
+		err = errors.Join(err, f.Close())
+		if err != nil {
+			err = errors.Join(err, s.fs.Remove(name))
 		}
 	}()
 	if _, err := io.Copy(io.NewOffsetWriter(f, 0), io.NewSectionReader(s.file, 0, s.size)); err != nil {

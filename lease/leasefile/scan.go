@@ -302,11 +302,12 @@ func (st stanza) damage(why error) *Damage {
 }
 
 // addr is the address of a lease stanza that begins as Tandem and ISC dhcpd write it.
-func (st stanza) addr() (a netip.Addr, ok bool) {
-	if rest, ok := bytes.CutPrefix(st.text, []byte("lease ")); ok {
-		if n := bytes.IndexByte(rest, ' '); n > 0 {
-			a, _ = netip.ParseAddr(string(rest[:n]))
-		}
+func (st stanza) addr() (netip.Addr, bool) {
+	rest, ok := bytes.CutPrefix(st.text, []byte("lease "))
+	if !ok {
+		return netip.Addr{}, false
 	}
-	return a, a.Is4()
+	word, _, _ := bytes.Cut(rest, []byte{' '})
+	a, err := netip.ParseAddr(string(word))
+	return a, err == nil && a.Is4()
 }

@@ -178,7 +178,7 @@ func (s *Store) verify(size int64) ([]region, error) {
 	case err != nil:
 		return nil, err
 	case len(plan.damage) > 0:
-		return nil, s.named(plan.damage[0])
+		return nil, s.named(errors.Join(plan.damage[0], plan.damage[0].look(s.file)))
 	case plan.torn != nil:
 		return nil, s.named(plan.torn)
 	}
@@ -295,4 +295,11 @@ func (s *Store) hash(l *lease.Lease) uint64 {
 func number(a netip.Addr) uint32 {
 	b := a.As4()
 	return binary.BigEndian.Uint32(b[:])
+}
+
+// address is the inverse of number.
+func address(n uint32) netip.Addr {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], n)
+	return netip.AddrFrom4(b)
 }
