@@ -18,6 +18,8 @@ var (
 	ErrNotMine = errors.New("failover: lease owned by peer")
 	// ErrInTransition says that the address is waiting for the partner's word.
 	ErrInTransition = errors.New("failover: lease in transition state")
+	// ErrEndless says that a lease without an end was asked for, such as BOOTP's. It would be a promise beyond any MCLT.
+	ErrEndless = errors.New("failover: a lease without end cannot be shared with a peer")
 	// ErrTaken says that another client holds the address.
 	ErrTaken = errors.New("failover: lease held by another client")
 )
@@ -95,6 +97,9 @@ func (m *Machine) grant(now time.Time, old lease.Lease, l *lease.Lease) error {
 	}
 	if err := mayGrant(m.cfg.Role, services[m.State()], m.peer.Since, m.mclt(), now, old, l.Client); err != nil {
 		return fmt.Errorf("%w: %v", err, l.Addr)
+	}
+	if l.Flags&lease.BOOTP != 0 {
+		return fmt.Errorf("%w: %v", ErrEndless, l.Addr)
 	}
 	want := l.SentPotentialExpiry
 	if want.IsZero() {

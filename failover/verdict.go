@@ -35,6 +35,12 @@ var verdicts = [lease.Backup + 1][lease.Backup + 1]verdict{
 // delay. Until our own clock says so, too, we do not give the address away: see mayGrant.
 const slack = maxSkew + 5*time.Second
 
+// What a client may call itself: more than that is no client, and would not fit when it is told again.
+const (
+	maxHWAddr   = 1 + 20 // hardware type and address, ISC dhcpd's bound
+	maxClientID = 255    // octets of a DHCP option
+)
+
 // refusal is a reason and the text that goes with it in a BNDACK.
 type refusal struct {
 	reason RejectReason
@@ -56,6 +62,10 @@ func judge(role Role, now time.Time, l lease.Lease, b Binding) *refusal {
 		return no(RejectUnspecified, "%v: no such binding status: %d", b.Addr, uint8(b.Status))
 	case (b.Status == lease.Active || b.Status == lease.Expired || b.Status == lease.Released) && b.Client.IsZero():
 		return no(RejectMissingBinding, "BNDUPD without CHADDR")
+	case len(b.Client.HW) > maxHWAddr:
+		return no(RejectUnspecified, "chaddr too long")
+	case len(b.Client.ID) > maxClientID:
+		return no(RejectUnspecified, "client-id too long")
 	}
 	lapsed := !l.Expiry.After(now.Add(slack))
 	newer := newerThan(b, l)
@@ -86,8 +96,13 @@ func judge(role Role, now time.Time, l lease.Lease, b Binding) *refusal {
 }
 
 // newerThan reports whether the partner heard the client after we did, as far as it tells: ISC dhcpd leaves the time
-// out where it did not hear the client itself.
-func newerThan(b Binding, l lease.Lease) bool { return b.LastTransaction.After(l.LastTransaction) }
+// out where it did not hear the client itself. Within one second nobody knows; then the lease stands, on both sides.
+func newerThan(b Binding, l lease.Lease) bool {
+	if b.LastTransaction.Equal(l.LastTransaction) {
+		return b.Status == lease.Active && l.Status != lease.Active
+	}
+	return b.LastTransaction.After(l.LastTransaction)
+}
 
 // outranked reports whether our own update of an address, in flight, beats the partner's that crossed it, so that of
 // the two exactly one counts: ISC dhcpd's rule, the same on both sides.
