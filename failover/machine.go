@@ -3,7 +3,9 @@ package failover
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/tandem-dhcp/tandem/lease"
@@ -106,7 +108,7 @@ func (m *Machine) Step(now time.Time, ev Event) Effects {
 // the driver must close (and tell so by a Disconnected), because what was to be sent on it was not.
 func (m *Machine) Settle(err error) {
 	if err != nil {
-		for a := range m.staged {
+		for _, a := range slices.SortedFunc(maps.Keys(m.staged), netip.Addr.Compare) {
 			m.queue.drop(a)
 			if l := m.view.Get(a); l.Unacked || l.Status.Ending() {
 				m.queue.add(a)

@@ -87,6 +87,7 @@ func (m *Machine) tickSession(now time.Time) {
 		m.send(now, &Contact{})
 	}
 	if m.State() == Normal && !m.balanceAt.IsZero() && !now.Before(m.balanceAt) {
+		m.queue.requeue() // what the partner did not want yet, such as the end of a lease that it saw last longer
 		m.balance(now, true)
 	}
 }

@@ -39,9 +39,13 @@ func (m *Machine) updateRequest(now time.Time, xid uint32, all bool) {
 	m.answer = &answer{
 		xid: xid, upTo: m.queue.next, all: all,
 		// ISC dhcpd counts on one update for each address. Another Tandem need not be told of what is as it began.
-		virgin: !strings.HasPrefix(m.session.VendorClass, vendorPrefix),
+		virgin: m.partnerIsISC(),
 	}
 }
+
+// partnerIsISC reports whether the partner must be taken for an ISC dhcpd, as everything is that does not say that it
+// is another Tandem.
+func (m *Machine) partnerIsISC() bool { return !strings.HasPrefix(m.session.VendorClass, vendorPrefix) }
 
 // pump sends what waits, as far as the partner's window allows, and UPDDONE when a request has been answered. In
 // other states than NORMAL the partner is told only what it asks for.

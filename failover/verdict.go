@@ -11,10 +11,11 @@ import (
 type verdict uint8
 
 const (
-	accept    verdict = iota // in any case
-	oneClient                // if it is of the same client and not older; another client's only by a secondary
-	ifNewer                  // if the partner spoke to the client later than we did
-	ifLapsed                 // if what we told the client is over
+	accept     verdict = iota // in any case
+	oneClient                 // if it is of the same client and not older; another client's only by a secondary
+	ifNewer                   // if the partner spoke to the client later than we did
+	ifLapsed                  // if what we told the client is over
+	ifStanding                // as ifNewer, and if what the partner told the client is not over
 )
 
 // verdicts is the table of draft 7.1.3: the status on our record down, the partner's across. Where ISC dhcpd judges
@@ -25,7 +26,7 @@ var verdicts = [lease.Backup + 1][lease.Backup + 1]verdict{
 		lease.Free: ifLapsed, lease.Active: oneClient, lease.Expired: ifLapsed, lease.Released: ifNewer,
 		lease.Abandoned: accept, lease.Reset: accept, lease.Backup: ifLapsed,
 	},
-	lease.Expired:  {lease.Active: ifNewer},
+	lease.Expired:  {lease.Active: ifStanding},
 	lease.Released: {lease.Active: ifNewer},
 	lease.Reset:    {lease.Active: ifNewer},
 	// Free, Abandoned, Backup: whatever the partner says of them.
@@ -47,13 +48,10 @@ type refusal struct {
 	text   string
 }
 
-// judge says why the partner's update b of a lease l must be refused, or nil if it is accepted.
-func judge(role Role, now time.Time, l lease.Lease, b Binding) *refusal {
+// incomplete says what is missing or impossible in an update of the partner, whatever we have on record, or nil.
+func incomplete(b Binding) *refusal {
 	no := func(r RejectReason, format string, args ...any) *refusal {
 		return &refusal{r, fmt.Sprintf(format, args...)}
-	}
-	transition := func() *refusal {
-		return no(RejectFatalConflict, "%v: invalid state transition: %v to %v", l.Addr, l.Status, b.Status)
 	}
 	switch {
 	case !b.Has(OptionAssignedIPAddress) || !b.Has(OptionBindingStatus):
@@ -67,22 +65,33 @@ func judge(role Role, now time.Time, l lease.Lease, b Binding) *refusal {
 	case len(b.Client.ID) > maxClientID:
 		return no(RejectUnspecified, "client-id too long")
 	}
+	return nil
+}
+
+// judge says why the partner's update b of a lease l must be refused, or nil if it is accepted.
+func judge(role Role, now time.Time, l lease.Lease, b Binding) *refusal {
+	outdated := func() *refusal {
+		return &refusal{RejectOutdated, fmt.Sprintf("%v: client was last heard here", l.Addr)}
+	}
+	transition := func() *refusal {
+		return &refusal{RejectFatalConflict, fmt.Sprintf("%v: invalid state transition: %v to %v", l.Addr, l.Status, b.Status)}
+	}
 	lapsed := !l.Expiry.After(now.Add(slack))
 	newer := newerThan(b, l)
-	switch verdicts[l.Status][b.Status] {
+	switch v := verdicts[l.Status][b.Status]; v {
 	case oneClient:
 		switch {
 		case b.Client.Is(l.Client):
 			if l.Unacked && !newer && b.LastTransaction != l.LastTransaction {
-				return no(RejectOutdated, "%v: client was last heard here", l.Addr)
+				return outdated()
 			}
 		case lapsed:
 		case role == Primary:
-			return no(RejectFatalConflict, "%v: in use by another client", l.Addr)
+			return &refusal{RejectFatalConflict, fmt.Sprintf("%v: in use by another client", l.Addr)}
 		}
-	case ifNewer:
-		if l.Unacked && !newer {
-			return no(RejectOutdated, "%v: client was last heard here", l.Addr)
+	case ifNewer, ifStanding:
+		if l.Unacked && !newer && !(v == ifStanding && b.Expiry.After(now)) {
+			return outdated()
 		}
 		if l.Status == lease.Active && !b.Client.Is(l.Client) && !lapsed {
 			return transition()
@@ -104,26 +113,35 @@ func newerThan(b Binding, l lease.Lease) bool {
 	return b.LastTransaction.After(l.LastTransaction)
 }
 
-// outranked reports whether our own update of an address, in flight, beats the partner's that crossed it, so that of
-// the two exactly one counts: ISC dhcpd's rule, the same on both sides.
-func outranked(role Role, own lease.Lease, b Binding) bool {
-	primary := role == Primary
-	if own.Status == lease.Active {
-		switch b.Status {
-		case lease.Active:
-			if own.LastTransaction.Equal(b.LastTransaction) {
-				return primary
-			}
-			return own.LastTransaction.After(b.LastTransaction)
-		case lease.Expired:
-			return false // then judged as any other
-		}
-		return primary
+// outranks reports whether our own update of an address, told and not answered yet, beats the partner's that crossed
+// it. Both partners see such a duel, and each must come to the same end: that exactly one of the two counts. So the
+// rule knows no clock. It is for two Tandems; see outranksISC.
+func outranks(role Role, told lease.Lease, b Binding) bool {
+	ours, theirs := told.Status == lease.Active, b.Status == lease.Active
+	switch {
+	case ours && theirs && told.Client.Is(b.Client) && !told.LastTransaction.Equal(b.LastTransaction):
+		return told.LastTransaction.After(b.LastTransaction)
+	case ours == theirs:
+		return role == Primary
+	case ours && b.Status == lease.Released:
+		return !newerThan(b, told)
+	case theirs && told.Status == lease.Released:
+		return told.LastTransaction.After(b.LastTransaction)
+	case ours && b.Status == lease.Abandoned, theirs && told.Status == lease.Abandoned:
+		return role == Primary
 	}
-	if b.Status == lease.Active {
+	return ours // a lease that stands beats one that ended and an address that is free
+}
+
+// outranksISC is the rule of an ISC dhcpd, by which both end alike in most cases, if the partner follows it.
+func outranksISC(role Role, told lease.Lease, b Binding) bool {
+	switch {
+	case told.Status == lease.Active && b.Status == lease.Active && !told.LastTransaction.Equal(b.LastTransaction):
+		return told.LastTransaction.After(b.LastTransaction)
+	case told.Status == lease.Active && b.Status == lease.Expired, told.Status != lease.Active && b.Status == lease.Active:
 		return false
 	}
-	return primary
+	return role == Primary
 }
 
 // bindingUpdate takes in the partner's updates and answers each (draft 7.1, 7.2).
@@ -141,15 +159,22 @@ func (m *Machine) bindingUpdate(now time.Time, xid uint32, u *BindingUpdate) {
 }
 
 func (m *Machine) consider(now time.Time, b Binding) *refusal {
-	if b.Has(OptionAssignedIPAddress) && m.cfg.pool(b.Addr) == nil {
+	if no := incomplete(b); no != nil {
+		return no
+	}
+	if m.cfg.pool(b.Addr) == nil {
 		return &refusal{RejectIllegalAddress, "unknown IP address"}
 	}
 	l := m.get(b.Addr)
-	if u := m.queue.entries[b.Addr]; u != nil && u.phase == inFlight && b.Has(OptionBindingStatus) && outranked(m.cfg.Role, l, b) {
+	u, isc := m.queue.entries[b.Addr], m.partnerIsISC()
+	duel := u != nil && u.phase == inFlight
+	if duel && (isc && outranksISC(m.cfg.Role, u.told, b) || !isc && outranks(m.cfg.Role, u.told, b)) {
 		return &refusal{RejectLessCritical, "incoming update is less critical than outgoing update"}
 	}
-	if no := judge(m.cfg.Role, now, l, b); no != nil {
-		return no
+	if !duel || isc || u.again { // else the partner counts on winning
+		if no := judge(m.cfg.Role, now, l, b); no != nil {
+			return no
+		}
 	}
 	if l.Status == lease.Active && b.Status == lease.Active && !b.Client.Is(l.Client) && l.Expiry.After(now) {
 		m.note(Error, "Lease conflict at %v: held by %v here and by %v at the peer", l.Addr, l.Client, b.Client)
