@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	reconnectTime = 5 * time.Second  // between attempts to connect; ISC dhcpd's
+	minReconnect  = 1 * time.Second  // between the first attempts to connect
+	reconnectTime = 5 * time.Second  // between later ones; ISC dhcpd's
 	handshakeTime = 15 * time.Second // for CONNECT and CONNECTACK
 	maxHandshakes = 8                // at a time
 	maxUnwritten  = 64               // writes that wait for a partner which does not read
@@ -121,10 +122,14 @@ func (e *Endpoint) accept(ctx context.Context) {
 	}
 }
 
-// dial connects to the partner whenever there is no connection.
+// dial connects to the partner whenever there is no connection: soon at first, since two servers that start at once
+// both come too early, and then at longer intervals.
 func (e *Endpoint) dial(ctx context.Context) {
+	pause := minReconnect
 	for ctx.Err() == nil {
-		if !e.claimed() {
+		if e.claimed() {
+			pause = minReconnect
+		} else {
 			attempt, cancel := context.WithTimeout(ctx, handshakeTime)
 			conn, err := e.transport.Dial(attempt)
 			cancel()
@@ -134,7 +139,8 @@ func (e *Endpoint) dial(ctx context.Context) {
 				e.log.Debug("failover peer " + e.cfg.Name + ": cannot connect: " + err.Error())
 			}
 		}
-		wait(ctx, reconnectTime)
+		wait(ctx, pause)
+		pause = min(2*pause, reconnectTime)
 	}
 }
 
