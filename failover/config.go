@@ -85,6 +85,13 @@ type Config struct {
 	// acknowledgements. Zero is 100.
 	MaxUnacked int
 
+	// SafePeriod is auto-partner-down: how long the partner must have been unheard before Options.Fence is asked
+	// whether it is down for sure. Zero is never: only an operator says so.
+	SafePeriod time.Duration
+	// FullLeases lifts the MCLT in PARTNER-DOWN (draft 9.4): clients get what the configuration gives. Without it they
+	// get MCLT once the partner's knowledge has run out, as from ISC dhcpd.
+	FullLeases bool
+
 	Balance pool.Balance // when and how many available addresses move between the partners
 	Pools   []*pool.Pool // all the addresses of the relationship, the same on both sides
 }
@@ -117,6 +124,8 @@ func (c Config) Validate() error {
 		return bad("ReceiveTimer", c.ReceiveTimer, "want whole seconds, at least 3")
 	case c.MaxUnacked < 0 || c.MaxUnacked > maxPartnerWin:
 		return bad("MaxUnacked", c.MaxUnacked, fmt.Sprintf("want 1 to %d", maxPartnerWin))
+	case c.SafePeriod < 0 || c.SafePeriod%time.Second != 0:
+		return bad("SafePeriod", c.SafePeriod, "want whole seconds, or 0 for never")
 	case len(c.Pools) == 0:
 		return errors.New("failover: Config.Pools is empty: there is nothing to share")
 	}

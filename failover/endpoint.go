@@ -27,6 +27,10 @@ var ErrStopped = errors.New("failover: endpoint is stopped")
 type Options struct {
 	Transport Transport   // nil is TCP between Config.Local and Config.Partner
 	Logger    *zap.Logger // nil is silent
+	// Fence is asked, when the partner has not been heard for Config.SafePeriod, whether it is down for sure: a witness
+	// that neither serves, a router protocol's mastership, a power switch. It returns nil only if the partner does not
+	// serve and cannot begin to. It is called again each SafePeriod until it does or the partner is heard.
+	Fence func(ctx context.Context) error
 }
 
 // Endpoint is this server's side of a relationship: it owns a Machine, holds the connection to the partner, and lets
@@ -40,10 +44,12 @@ type Endpoint struct {
 	transport Transport
 	log       *zap.Logger
 	book      *lease.Book
+	fence     func(context.Context) error
 
 	inbox   chan item
 	status  atomic.Pointer[Status]
 	taken   atomic.Bool // the one place for a connection
+	asking  atomic.Bool // the fence is being asked
 	tasks   sync.WaitGroup
 	stopped chan struct{}
 
@@ -63,6 +69,9 @@ type item struct {
 // NewEndpoint returns an Endpoint over the Book, to which the pools of cfg must have been made observers. It returns
 // the error of cfg.Validate.
 func NewEndpoint(cfg Config, book *lease.Book, o Options) (*Endpoint, error) {
+	if cfg.SafePeriod > 0 && o.Fence == nil {
+		return nil, fmt.Errorf("failover: Config.SafePeriod is %v: it needs Options.Fence, to know that the peer is down", cfg.SafePeriod)
+	}
 	peer, _ := book.Peer(cfg.Name)
 	m, err := NewMachine(cfg, book, book.All(), peer)
 	if err != nil {
@@ -70,7 +79,7 @@ func NewEndpoint(cfg Config, book *lease.Book, o Options) (*Endpoint, error) {
 	}
 	e := &Endpoint{
 		cfg: cfg.withDefaults(), transport: o.Transport, log: o.Logger, book: book, machine: m,
-		inbox: make(chan item, maxInbox), stopped: make(chan struct{}),
+		fence: o.Fence, inbox: make(chan item, maxInbox), stopped: make(chan struct{}),
 	}
 	if e.log == nil {
 		e.log = zap.NewNop()
@@ -179,7 +188,30 @@ func (e *Endpoint) process(ctx context.Context, items []item) {
 	if all.Close != nil {
 		e.drop(ctx, all.Close)
 	}
+	if all.Fence {
+		e.tasks.Go(func() { e.askFence(ctx) })
+	}
 }
+
+// askFence asks whether the partner is down for sure, and gives the order if it is.
+func (e *Endpoint) askFence(ctx context.Context) {
+	if !e.asking.CompareAndSwap(false, true) {
+		return
+	}
+	defer e.asking.Store(false)
+	err := e.fence(ctx)
+	if err == nil {
+		err = e.Order(ctx, Order{Kind: OrderPartnerDown})
+	}
+	if err != nil && ctx.Err() == nil {
+		e.log.Warn("failover peer " + e.cfg.Name + ": not partner-down: " + err.Error())
+	}
+}
+
+// Order gives an order and waits until it is carried out, and durable, as far as it can be at once: a shutdown goes on
+// until the partner knows all. It returns ErrOrder if the order makes no sense or is dangerous now, ErrStopped, the
+// error of ctx, or that of the ledger.
+func (e *Endpoint) Order(ctx context.Context, o Order) error { return e.ask(ctx, o) }
 
 func (e *Endpoint) save(ctx context.Context, b lease.Batch) error {
 	if b.Empty() {
@@ -242,7 +274,7 @@ func (e *Endpoint) leave(items []item) {
 
 // publish shows what the Machine is now to those who answer clients.
 func (e *Endpoint) publish() {
-	if s, was := e.machine.status(), e.status.Load(); was == nil || *was != s {
+	if s, was := e.machine.Status(), e.status.Load(); was == nil || *was != s {
 		e.status.Store(&s)
 	}
 }
@@ -263,9 +295,12 @@ func (e *Endpoint) post(ctx context.Context, it item) error {
 // Changed for what it may be. It returns lease.ErrConflict if c.Old is not on record any more or c.New.Expiry is later
 // than Limit allows now, one of the reasons of Limit if the state of this server does not allow it any more,
 // ErrStopped, the error of ctx, or that of the ledger: then nothing may be told to the client.
-func (e *Endpoint) Commit(ctx context.Context, c lease.Change) error {
+func (e *Endpoint) Commit(ctx context.Context, c lease.Change) error { return e.ask(ctx, Changed{c}) }
+
+// ask brings an event to the loop and waits until what it caused is durable.
+func (e *Endpoint) ask(ctx context.Context, ev Event) error {
 	done := make(chan error, 1)
-	if err := e.post(ctx, item{event: Changed{c}, done: done}); err != nil {
+	if err := e.post(ctx, item{event: ev, done: done}); err != nil {
 		return err
 	}
 	select {

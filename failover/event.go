@@ -8,7 +8,7 @@ import (
 	"github.com/tandem-dhcp/tandem/pool"
 )
 
-// Event is something that happens to a Machine: a Started, Tick, Connected, Disconnected, Received or Changed. There
+// Event is something that happens to a Machine: a Started, Tick, Connected, Disconnected, Received, Changed or Order. There
 // are no others.
 type Event interface{ event() }
 
@@ -54,7 +54,8 @@ type Effects struct {
 	Save    lease.Batch // 1. make durable; if that fails call Settle with the error, do nothing of the rest
 	Send    []*Frame    // 2. then tell the partner
 	Close   error       // 3. then drop the connection, for this reason
-	Refused error       // why the Changed of this Step may not be; nothing is saved for it then
+	Refused error       // why the Changed or Order of this Step may not be; nothing is done for it then
+	Fence   bool        // ask whether the partner is down for sure; if so, OrderPartnerDown
 	Notes   []Note      // for the log
 }
 
@@ -112,6 +113,7 @@ func (c *collector) add(e Effects) {
 	}
 	c.Send = append(c.Send, e.Send...)
 	c.Notes = append(c.Notes, e.Notes...)
+	c.Fence = c.Fence || e.Fence
 	if c.Close == nil {
 		c.Close = e.Close
 	}

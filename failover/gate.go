@@ -20,75 +20,90 @@ type Status struct {
 	Connected    bool
 	Unacked      int // updates waiting for the partner or for its answer
 
-	hba pool.HBA
+	hba       pool.HBA
+	leaving   bool      // a shutdown was ordered: nobody is answered
+	downSince time.Time // of the partner, in PARTNER-DOWN
 }
 
-// status is the Machine's part of it.
-func (m *Machine) status() Status {
+// service is what the state lets this server do.
+func (s Status) service() service {
+	if s.leaving {
+		return silent
+	}
+	return services[s.State]
+}
+
+// Status returns what the Machine is doing now. What has been decided since the last Settle is in it, so a driver shows
+// it to others only after that.
+func (m *Machine) Status() Status {
 	return Status{
 		Name: m.cfg.Name, Role: m.cfg.Role,
 		State: m.State(), Since: m.peer.Since,
 		Partner: m.partner(), PartnerSince: m.peer.PartnerSince,
 		MCLT: m.mclt(), Connected: m.session != nil,
 		Unacked: len(m.queue.entries),
-		hba:     m.hba(),
+		hba:     m.hba(), leaving: m.leaving, downSince: m.downSince(),
 	}
 }
 
-// answers returns nil if a server in this status may answer clients at all.
-func (s Status) answers() error {
-	if services[s.State] == silent {
+// Answers returns nil if a server in this status may answer clients, or ErrNotServing.
+func (s Status) Answers() error {
+	if s.service() == silent {
 		return fmt.Errorf("%w (%v)", ErrNotServing, s.State)
 	}
 	return nil
 }
 
-// serves returns nil if a DHCPDISCOVER is this server's to answer (RFC 3074). partnerHasSome says whether the partner
-// has addresses to give at all: if it has none, nobody else will answer.
-func (s Status) serves(maxSecs uint16, stid []byte, secs uint16, partnerHasSome func() bool) error {
-	if err := s.answers(); err != nil {
+// Serves returns nil if a server in this status, which has the Config, answers a DHCPDISCOVER whose client identifier,
+// or else hardware address, is stid and which counts secs seconds (RFC 3074); or ErrBalanced, if that is the partner's,
+// or ErrNotServing.
+func (s Status) Serves(c Config, stid []byte, secs uint16) error {
+	if err := s.Answers(); err != nil {
 		return err
 	}
-	if services[s.State] != balanced || maxSecs == 0 || secs > maxSecs {
+	if s.service() != balanced || c.MaxSecs == 0 || secs > c.MaxSecs {
 		return nil
 	}
-	if s.hba.Primary(pool.Bucket(stid)) == (s.Role == Primary) || !partnerHasSome() {
+	if s.hba.Primary(pool.Bucket(stid)) == (s.Role == Primary) {
 		return nil
 	}
-	return fmt.Errorf("%w %s", ErrBalanced, s.Name)
-}
-
-// Answers returns nil if this server may answer clients now, or ErrNotServing.
-func (e *Endpoint) Answers() error { return e.status.Load().answers() }
-
-// Serves returns nil if this server answers a DHCPDISCOVER whose client identifier, or else hardware address, is stid
-// and which counts secs seconds; or ErrBalanced, if that is the partner's, or ErrNotServing.
-func (e *Endpoint) Serves(stid []byte, secs uint16) error {
-	return e.status.Load().serves(e.cfg.MaxSecs, stid, secs, func() bool {
-		for _, p := range e.cfg.Pools {
-			c := p.Counts()
-			if e.cfg.Role == Primary && c.Backup > 0 || e.cfg.Role == Secondary && c.Free > 0 {
-				return true
-			}
+	for _, p := range c.Pools {
+		if n := p.Counts(); c.Role == Primary && n.Backup > 0 || c.Role == Secondary && n.Free > 0 {
+			return fmt.Errorf("%w %s", ErrBalanced, s.Name)
 		}
-		return false
-	})
+	}
+	return nil // the partner has no address to give: nobody else will answer
 }
 
-// Mine reports whether this server may give l to a client that it is not leased to.
-func (e *Endpoint) Mine(now time.Time, l lease.Lease) bool {
-	s := e.status.Load()
-	return l.Status.Available() && mayGrant(s.Role, services[s.State], s.Since, s.MCLT, now, l, lease.Client{}) == nil
+// Mine reports whether a server in this status may give l to a client that it is not leased to.
+func (s Status) Mine(now time.Time, l lease.Lease) bool {
+	return l.Status.Available() && mayGrant(s.Role, s.service(), s.downSince, s.MCLT, now, l, lease.Client{}) == nil
 }
 
-// Limit returns until when client c may be told that it may use l, want being what it would be told without a
-// partner; or an error if l may not be given to c: ErrNotServing, ErrTaken, ErrNotMine, ErrInTransition.
-func (e *Endpoint) Limit(now time.Time, l lease.Lease, c lease.Client, want time.Time) (time.Time, error) {
-	s := e.status.Load()
-	if err := mayGrant(s.Role, services[s.State], s.Since, s.MCLT, now, l, c); err != nil {
+// Limit returns until when a server in this status, which has the Config, may tell client c that it may use l, want
+// being what it would tell without a partner; or an error if l may not be given to c: ErrNotServing, ErrTaken,
+// ErrNotMine, ErrInTransition.
+func (s Status) Limit(cfg Config, now time.Time, l lease.Lease, c lease.Client, want time.Time) (time.Time, error) {
+	if err := mayGrant(s.Role, s.service(), s.downSince, s.MCLT, now, l, c); err != nil {
 		return time.Time{}, err
 	}
-	return LatestExpiry(lease.Second(now), want, l, c, s.MCLT), nil
+	return cfg.latest(s.service(), lease.Second(now), want, l, c, s.MCLT), nil
+}
+
+// Answers is Status.Answers, now.
+func (e *Endpoint) Answers() error { return e.status.Load().Answers() }
+
+// Serves is Status.Serves, now.
+func (e *Endpoint) Serves(stid []byte, secs uint16) error {
+	return e.status.Load().Serves(e.cfg, stid, secs)
+}
+
+// Mine is Status.Mine, now.
+func (e *Endpoint) Mine(now time.Time, l lease.Lease) bool { return e.status.Load().Mine(now, l) }
+
+// Limit is Status.Limit, now.
+func (e *Endpoint) Limit(now time.Time, l lease.Lease, c lease.Client, want time.Time) (time.Time, error) {
+	return e.status.Load().Limit(e.cfg, now, l, c, want)
 }
 
 // Status returns what the endpoint is doing now.

@@ -24,9 +24,9 @@ var (
 	ErrTaken = errors.New("failover: lease held by another client")
 )
 
-// mayGrant returns nil if a server in this role and service may let client c have l at now. since is the start of its
-// state, which matters in PARTNER-DOWN (draft 9.4.2): the partner's addresses only when all it can have promised is
-// over.
+// mayGrant returns nil if a server in this role and service may let client c have l at now. since is from when the
+// partner is down, which matters in PARTNER-DOWN (draft 9.4.2): the partner's addresses only when all it can have
+// promised is over.
 func mayGrant(role Role, s service, since time.Time, mclt time.Duration, now time.Time, l lease.Lease, c lease.Client) error {
 	switch {
 	case s == silent:
@@ -42,7 +42,7 @@ func mayGrant(role Role, s service, since time.Time, mclt time.Duration, now tim
 	case l.Status == role.own():
 		return nil
 	case l.Status == role.partners():
-		if s == survivor && now.After(later(l.LatestPromise(), since).Add(mclt)) {
+		if s == survivor && now.After(promised(l, since, mclt)) {
 			return nil
 		}
 		return ErrNotMine
@@ -64,7 +64,7 @@ func (m *Machine) changed(now, ahead time.Time, c lease.Change) error {
 	if want := c.Old; want != old && !(want == (lease.Lease{}) && old.IsVirgin()) {
 		return fmt.Errorf("%w: %v is %v", lease.ErrConflict, l.Addr, old.Status)
 	}
-	if services[m.State()] == silent {
+	if m.leaving || services[m.State()] == silent {
 		return fmt.Errorf("%w: %v", ErrNotServing, m.State())
 	}
 	// What the partner knows does not change because a client spoke to us.
@@ -95,7 +95,7 @@ func (m *Machine) grant(now time.Time, old lease.Lease, l *lease.Lease) error {
 	if l.Client.IsZero() {
 		return fmt.Errorf("failover: %v granted to nobody", l.Addr)
 	}
-	if err := mayGrant(m.cfg.Role, services[m.State()], m.peer.Since, m.mclt(), now, old, l.Client); err != nil {
+	if err := mayGrant(m.cfg.Role, services[m.State()], m.downSince(), m.mclt(), now, old, l.Client); err != nil {
 		return fmt.Errorf("%w: %v", err, l.Addr)
 	}
 	if l.Flags&lease.BOOTP != 0 {
@@ -105,7 +105,7 @@ func (m *Machine) grant(now time.Time, old lease.Lease, l *lease.Lease) error {
 	if want.IsZero() {
 		want = l.Expiry
 	}
-	if most := LatestExpiry(now, want, old, l.Client, m.mclt()); l.Expiry.After(most) {
+	if most := m.cfg.latest(services[m.State()], now, want, old, l.Client, m.mclt()); l.Expiry.After(most) {
 		return fmt.Errorf("%w: %v until %v, at most %v", lease.ErrConflict, l.Addr, l.Expiry, most)
 	}
 	l.Since = now
@@ -115,6 +115,9 @@ func (m *Machine) grant(now time.Time, old lease.Lease, l *lease.Lease) error {
 		l.Expiry = later(l.Expiry, old.Expiry)
 		l.SentPotentialExpiry = later(l.SentPotentialExpiry, old.SentPotentialExpiry)
 		return nil
+	}
+	if old.Status.Ending() {
+		return nil // the partner still has it as this client's
 	}
 	// A new binding: what was promised and known of the last one is over.
 	l.AckedPotentialExpiry, l.ReceivedPotentialExpiry = time.Time{}, time.Time{}

@@ -16,8 +16,9 @@ const (
 // errBusy says that there is a connection already.
 var errBusy = errors.New("already connected")
 
-// connectFrame is the primary's CONNECT (draft 7.8).
-func (c Config) connectFrame(now time.Time) *Frame {
+// ConnectFrame is the CONNECT with which a primary opens each connection (draft 7.8).
+func (c Config) ConnectFrame(now time.Time) *Frame {
+	c = c.withDefaults()
 	return &Frame{Time: now, Body: &Connect{
 		Name:         c.Name,
 		MaxUnacked:   uint32(c.MaxUnacked),
@@ -29,10 +30,11 @@ func (c Config) connectFrame(now time.Time) *Frame {
 	}}
 }
 
-// answerConnect is the secondary's answer to the first message of a connection, and what it has settled. With an error
+// AnswerConnect is the secondary's answer to the first message of a connection, and what it has settled. With an error
 // the answer refuses, or is nil where none is due, and the connection is to be closed. claim takes the one place for a
-// connection, or says that it is taken.
-func (c Config) answerConnect(now time.Time, f *Frame, claim func() bool) (*Frame, Session, error) {
+// connection, or says that it is taken; it is asked last.
+func (c Config) AnswerConnect(now time.Time, f *Frame, claim func() bool) (*Frame, Session, error) {
+	c = c.withDefaults()
 	b, ok := f.Body.(*Connect)
 	if !ok {
 		return nil, Session{}, fmt.Errorf("%w: %v before CONNECT", errProtocol, f.Body.Type())
@@ -79,9 +81,9 @@ func (c Config) answerConnect(now time.Time, f *Frame, claim func() bool) (*Fram
 	}, nil
 }
 
-// takeConnectAck is what the primary makes of the answer to its CONNECT: what was settled, or an error and, where one
+// TakeConnectAck is what the primary makes of the answer to its CONNECT: what was settled, or an error and, where one
 // is due, the DISCONNECT to send before the connection is closed.
-func (c Config) takeConnectAck(now time.Time, f *Frame, claim func() bool) (Session, *Frame, error) {
+func (c Config) TakeConnectAck(now time.Time, f *Frame, claim func() bool) (Session, *Frame, error) {
 	b, ok := f.Body.(*ConnectAck)
 	if !ok {
 		return Session{}, nil, fmt.Errorf("%w: %v before CONNECTACK", errProtocol, f.Body.Type())

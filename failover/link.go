@@ -180,7 +180,7 @@ func (e *Endpoint) handshake(conn net.Conn) (*link, *Reader, error) {
 	r := NewReader(conn)
 	var s Session
 	if e.cfg.Role == Primary {
-		if err := write(e.cfg.connectFrame(time.Now())); err != nil {
+		if err := write(e.cfg.ConnectFrame(time.Now())); err != nil {
 			return nil, nil, fmt.Errorf("CONNECT: %w", err)
 		}
 		f, err := r.ReadFrame()
@@ -188,7 +188,7 @@ func (e *Endpoint) handshake(conn net.Conn) (*link, *Reader, error) {
 			return nil, nil, quiet(fmt.Errorf("CONNECTACK: %w", err))
 		}
 		var bye *Frame
-		if s, bye, err = e.cfg.takeConnectAck(time.Now(), f, e.claim); err != nil {
+		if s, bye, err = e.cfg.TakeConnectAck(time.Now(), f, e.claim); err != nil {
 			if bye != nil {
 				return nil, nil, errors.Join(err, write(bye))
 			}
@@ -200,7 +200,7 @@ func (e *Endpoint) handshake(conn net.Conn) (*link, *Reader, error) {
 			return nil, nil, quiet(fmt.Errorf("CONNECT: %w", err))
 		}
 		var ack *Frame
-		if ack, s, err = e.cfg.answerConnect(time.Now(), f, e.claim); err != nil {
+		if ack, s, err = e.cfg.AnswerConnect(time.Now(), f, e.claim); err != nil {
 			if ack != nil {
 				return nil, nil, errors.Join(err, write(ack))
 			}

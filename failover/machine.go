@@ -27,9 +27,11 @@ type Machine struct {
 
 	peer    lease.Peer // the state, the partner's, and MCLT: what a restart remembers
 	startup time.Time  // when STARTUP ends unheard; zero if it is over
-	settled struct {   // both, as they were at the last Settle that was good
+	begun   bool       // STARTUP has begun
+	settled struct {   // all three, as they were at the last Settle that was good
 		peer    lease.Peer
 		startup time.Time
+		begun   bool
 	}
 
 	session     *Session // nil while there is no connection
@@ -43,6 +45,11 @@ type Machine struct {
 	queue     updates
 	answer    *answer    // of the partner's UPDREQ or UPDREQALL; nil if there is none
 	waitUntil time.Time  // end of RECOVER-WAIT
+	freeAt    time.Time  // next look at ended leases in PARTNER-DOWN; zero if none is planned
+	fenceAt   time.Time  // when the fence is asked whether the partner is down; zero if it is not asked
+	started   time.Time  // when STARTUP ended
+	lost      time.Time  // up to when this server may have promised what is not on its record
+	leaving   bool       // a shutdown was ordered, and updates are under way
 	balanceAt time.Time  // next look at the balance; zero if none is planned
 	balanced  time.Time  // the last one
 	replan    *pool.Pool // whose available addresses became more or less in this Step; nil if none's
@@ -68,7 +75,11 @@ func NewMachine(cfg Config, view View, leases func(yield func(lease.Lease) bool)
 	m.peer.Name = cfg.Name
 	m.settled.peer = m.peer
 	for l := range leases {
-		if m.cfg.pool(l.Addr) != nil && (l.Unacked || l.Status.Ending()) {
+		if m.cfg.pool(l.Addr) == nil {
+			continue
+		}
+		m.lost = later(m.lost, later(l.LastTransaction, l.Since))
+		if l.Unacked || l.Status.Ending() {
 			m.queue.add(l.Addr)
 		}
 	}
@@ -94,12 +105,15 @@ func (m *Machine) Step(now time.Time, ev Event) Effects {
 		m.received(now, ev.Frame)
 	case Changed:
 		m.out.Refused = m.changed(now, ahead, ev.Change)
+	case Order:
+		m.out.Refused = m.order(now, ev)
 	}
 	if m.replan != nil && m.State() == Normal {
 		m.plan(now, m.replan)
 	}
 	m.replan = nil
 	m.pump(now)
+	m.leave(now)
 	return m.out.Effects
 }
 
@@ -114,15 +128,31 @@ func (m *Machine) Settle(err error) {
 				m.queue.add(a)
 			}
 		}
-		m.peer, m.startup = m.settled.peer, m.settled.startup
+		m.peer, m.startup, m.begun = m.settled.peer, m.settled.startup, m.settled.begun
+		m.rearm()
 	}
-	m.settled.peer, m.settled.startup = m.peer, m.startup
+	m.settled.peer, m.settled.startup, m.settled.begun = m.peer, m.startup, m.begun
 	clear(m.staged)
+}
+
+// rearm sets the timers of a state that the Machine has fallen back to.
+func (m *Machine) rearm() {
+	m.balanceAt, m.freeAt, m.fenceAt, m.leaving = time.Time{}, time.Time{}, time.Time{}, false
+	switch m.stored() {
+	case PartnerDown:
+		m.freeAt = m.peer.Since
+	case CommunicationsInterrupted:
+		if m.cfg.SafePeriod > 0 {
+			m.fenceAt = m.peer.Since.Add(m.cfg.SafePeriod)
+		}
+	case RecoverWait:
+		m.waitUntil = m.lost.Add(m.mclt())
+	}
 }
 
 // State is the state of this endpoint: STARTUP while that lasts.
 func (m *Machine) State() State {
-	if !m.startup.IsZero() {
+	if !m.begun || !m.startup.IsZero() {
 		return Startup
 	}
 	return m.stored()
@@ -142,12 +172,20 @@ func (m *Machine) mclt() time.Duration {
 }
 
 func (m *Machine) start(now time.Time) {
+	m.begun = true
 	if m.stored() == 0 {
 		// Draft 9.3: without a record of an earlier life there may be bindings only the partner remembers.
-		m.peer.State, m.peer.Since = uint8(Recover), now
+		m.peer.State, m.peer.Since, m.lost = uint8(Recover), now, now
+	}
+	switch m.stored() {
+	case Recover, RecoverWait:
+		// It may have come here because its ledger was lost, and been stopped before the end.
+		m.lost = later(m.lost, m.peer.Since)
+	case Shutdown:
+		m.lost = time.Time{} // the partner knew all before
 	}
 	if m.stored() == RecoverWait {
-		m.waitUntil = m.peer.Since.Add(m.mclt())
+		m.waitUntil = m.lost.Add(m.mclt())
 	}
 	m.startup = now.Add(startupTime)
 	m.out.peer(m.peer)
@@ -157,22 +195,35 @@ func (m *Machine) start(now time.Time) {
 // become changes the state, and says so to the ledger, the partner and the log.
 func (m *Machine) become(now time.Time, to State, cause string) {
 	from := m.State()
-	m.startup = time.Time{}
+	if !m.startup.IsZero() {
+		m.startup, m.started = time.Time{}, now
+	}
 	if to != m.stored() {
 		m.peer.State, m.peer.Since = uint8(to), now
 	}
 	m.out.peer(m.peer)
 	m.note(Info, "I move from %v to %v (%s)", from, to, cause)
 	m.report(now)
+	m.balanceAt, m.freeAt, m.fenceAt, m.leaving = time.Time{}, time.Time{}, time.Time{}, false
 	switch to {
 	case Normal:
 		m.balance(now, false)
 		m.queue.requeue()
 		m.note(Info, "Both servers normal")
+	case CommunicationsInterrupted:
+		if m.cfg.SafePeriod > 0 {
+			m.fenceAt = now.Add(m.cfg.SafePeriod)
+		}
+	case PartnerDown:
+		m.freeAt = now
 	case Recover:
+		m.asked = false
 		m.ask(now)
-	default:
-		m.balanceAt = time.Time{}
+	case PotentialConflict:
+		m.asked = false
+		if m.cfg.Role == Primary {
+			m.ask(now)
+		}
 	}
 }
 
@@ -244,6 +295,9 @@ func (m *Machine) put(old, l lease.Lease) {
 }
 
 func (m *Machine) connected(now time.Time, s Session) {
+	if !m.begun {
+		m.start(now)
+	}
 	if s.MaxUnacked <= 0 {
 		s.MaxUnacked = DefaultMaxUnacked
 	}
@@ -326,50 +380,69 @@ func (m *Machine) partnerState(now time.Time, r *StateReport) {
 		// Draft 9.4: it has not decided yet what it will be.
 		return
 	}
-	cause := "peer is " + r.State.String()
-	if !m.startup.IsZero() {
-		// A partner that is PARTNER-DOWN has given our addresses away while we were gone: learn that first. If
-		// we were cut off before it went there, we may have done the same.
-		if r.State == PartnerDown && m.stored() == Normal {
-			m.become(now, Recover, cause)
-			return
-		}
-		m.become(now, next(afterContact, m.stored()), cause)
+	m.meet(now)
+}
+
+// meet moves by the tables, on what the partner was heard to be.
+func (m *Machine) meet(now time.Time) {
+	if m.session == nil || !m.heard {
+		return
 	}
-	if to := react(m.stored(), r.State); to != m.stored() {
+	cause := "peer is " + m.partner().String()
+	if !m.startup.IsZero() {
+		m.become(now, contact(m.stored(), m.partner()), cause)
+	}
+	if to := react(m.stored(), m.partner()); to != m.stored() {
 		m.become(now, to, cause)
 	}
-	if m.stored() == Recover {
+	switch {
+	case m.stored() == Recover:
+		m.ask(now)
+	case m.stored() == PotentialConflict && (m.cfg.Role == Primary || m.partner() == ConflictDone):
 		m.ask(now)
 	}
 }
 
-// ask requests everything from the partner, once in a connection (draft 7.7).
+// ask requests what the partner has, once in a connection and state: everything in RECOVER (draft 7.7), what we have
+// not acknowledged in POTENTIAL-CONFLICT, where the primary asks first (draft 9.8).
 func (m *Machine) ask(now time.Time) {
 	if m.session == nil || !m.heard || m.asked {
 		return
 	}
 	m.asked = true
-	m.send(now, &UpdateRequestAll{})
-	m.note(Info, "requesting full update from peer")
-}
-
-// updateDone ends RECOVER (draft 9.5.3).
-func (m *Machine) updateDone(now time.Time) {
-	m.note(Info, "peer update completed.")
-	if m.stored() != Recover {
+	if m.stored() == Recover {
+		m.send(now, &UpdateRequestAll{})
+		m.note(Info, "requesting full update from peer")
 		return
 	}
+	m.send(now, &UpdateRequest{})
+	m.note(Info, "requesting update from peer")
+}
+
+// updateDone ends RECOVER (draft 9.5.3), and each side's part of POTENTIAL-CONFLICT (draft 9.8).
+func (m *Machine) updateDone(now time.Time) {
+	m.note(Info, "peer update completed.")
+	switch {
+	case m.stored() == PotentialConflict && m.cfg.Role == Primary:
+		m.become(now, ConflictDone, "peer has told what it gave")
+	case m.stored() == PotentialConflict && m.partner() == ConflictDone:
+		m.become(now, Normal, "both have told what they gave")
+	case m.stored() == Recover:
+		m.recovered(now)
+		m.meet(now)
+	}
+}
+
+// recovered ends RECOVER: what the partner knows is known. What it does not know, because this server promised it and
+// lost the record, is over when MCLT has passed since then.
+func (m *Machine) recovered(now time.Time) {
 	if p := m.partner(); p == Recover || p == RecoverDone || p == RecoverWait {
 		// Neither has served: nobody holds a promise that is not on record.
 		m.become(now, RecoverDone, "both servers are new")
-	} else if wait := m.peer.Since.Add(m.mclt()); wait.After(now) {
+	} else if wait := m.lost.Add(m.mclt()); wait.After(now) {
 		m.waitUntil = wait
 		m.become(now, RecoverWait, "promises up to MCLT may be unknown")
 	} else {
 		m.become(now, RecoverDone, "update completed")
-	}
-	if to := react(m.stored(), m.partner()); to != m.stored() {
-		m.become(now, to, "peer is "+m.partner().String())
 	}
 }

@@ -13,12 +13,20 @@ const maxTime = 0x7ffffffe
 // without a partner: MCLT past what the partner is known to know of this binding (draft 7.1.5), and never more than
 // want.
 func LatestExpiry(now, want time.Time, l lease.Lease, c lease.Client, mclt time.Duration) time.Time {
-	held := l.Status == lease.Active && l.Client.Is(c)
+	held := l.Client.Is(c) && (l.Status == lease.Active || l.Status.Ending() && l.Rewind == lease.Active)
 	known := now
 	if held {
 		known = later(now, l.KnownExpiry())
 	}
 	return earlier(want, known.Add(mclt))
+}
+
+// latest is LatestExpiry, or all that is wanted where the partner is down and Config.FullLeases lets it.
+func (c Config) latest(s service, now, want time.Time, l lease.Lease, client lease.Client, mclt time.Duration) time.Time {
+	if s == survivor && c.FullLeases {
+		return want
+	}
+	return LatestExpiry(now, want, l, client, mclt)
 }
 
 // potentialExpiry is what the partner is told when a client is told until: the end the client would like at its next

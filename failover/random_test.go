@@ -14,7 +14,7 @@ import (
 
 var replay = flag.Uint64("seed", 0, "run TestRandomWorld with this seed alone, and show all that happens")
 
-// TestRandomWorld lets two servers live through cut connections, crashes and failed writes, with clients that come, renew,
+// TestRandomWorld lets two servers live through cut connections, crashes, deaths, partner-down and failed writes, with clients that come, renew,
 // go and vanish, and asks after each step that no address is held by two clients, each by what it was told. At the end
 // of each life all is quiet, and the two must agree and be normal.
 func TestRandomWorld(t *testing.T) {
@@ -50,6 +50,7 @@ type holder struct {
 func randomWorld(t *testing.T, seed uint64, logf func(string, ...any)) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	w := newWorld(t, 30)
+	w.settle()
 	w.quiet = true
 	clients := make([]holder, 25)
 	for i := range clients {
@@ -68,7 +69,7 @@ func randomWorld(t *testing.T, seed uint64, logf func(string, ...any)) {
 		c := &clients[i]
 		server := rng.IntN(2)
 		n := w.nodes[server]
-		if services[n.machine.State()] == silent {
+		if n.dead || services[n.machine.State()] == silent {
 			return
 		}
 		switch {
@@ -101,8 +102,25 @@ func randomWorld(t *testing.T, seed uint64, logf func(string, ...any)) {
 			}
 		case 1:
 			n := w.nodes[rng.IntN(2)]
-			logf("%v crash of %s", w.now.Sub(start), n.name)
-			n.crash()
+			switch k := rng.IntN(6); {
+			case k == 0 && !n.other().dead:
+				logf("%v %s dies", w.now.Sub(start), n.name)
+				n.die()
+			case k == 1 && n.dead && n.other().machine.State() != Startup:
+				logf("%v partner-down at %s", w.now.Sub(start), n.other().name)
+				n.other().fail = nil
+				if err := n.other().order(OrderPartnerDown); err != nil {
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+			default:
+				logf("%v (re)start of %s", w.now.Sub(start), n.name)
+				n.crash()
+				if n.other().machine.State() == PartnerDown && !n.other().dead {
+					w.connect() // else the order would have been wrong: it must hear before it serves
+					n.fail, n.other().fail = nil, nil
+					w.settle()
+				}
+			}
 		case 2:
 			n := w.nodes[rng.IntN(2)]
 			logf("%v a write of %s will fail", w.now.Sub(start), n.name)
@@ -117,17 +135,20 @@ func randomWorld(t *testing.T, seed uint64, logf func(string, ...any)) {
 		for range rng.IntN(12) { // messages take their time
 			w.deliver(rng.IntN(2))
 		}
-		if !w.wire && rng.IntN(4) == 0 {
+		if !w.wire && rng.IntN(4) == 0 && !w.nodes[0].dead && !w.nodes[1].dead {
 			w.connect()
 		}
 	}
 	for _, n := range w.nodes {
 		n.fail = nil
+		if n.dead {
+			n.crash()
+		}
 	}
 	if !w.wire {
 		w.connect()
 	}
-	w.pass(2 * time.Minute)
+	w.pass(2*time.Minute + w.nodes[0].cfg.MCLT) // RECOVER-WAIT may take MCLT
 	w.nodes[0].state(Normal)
 	w.nodes[1].state(Normal)
 	w.agree()

@@ -16,6 +16,9 @@ func (m *Machine) Deadline() (time.Time, bool) {
 		}
 	}
 	sooner(m.startup)
+	if !m.begun {
+		sooner(time.Unix(1, 0)) // at once: see Settle
+	}
 	if m.mourning() {
 		sooner(m.peer.Since)
 	}
@@ -31,6 +34,10 @@ func (m *Machine) Deadline() (time.Time, bool) {
 		if m.State() == Normal {
 			sooner(m.balanceAt)
 		}
+	}
+	if m.startup.IsZero() {
+		sooner(m.freeAt)
+		sooner(m.fenceAt)
 	}
 	if m.startup.IsZero() && m.cfg.Role.expires(m.stored()) {
 		for _, p := range m.cfg.Pools {
@@ -50,10 +57,13 @@ func (m *Machine) contactAt() time.Time {
 
 // mourning reports whether the connection was lost and the state that follows could not be saved then.
 func (m *Machine) mourning() bool {
-	return m.session == nil && m.startup.IsZero() && next(afterLoss, m.stored()) != m.stored()
+	return m.session == nil && m.begun && m.startup.IsZero() && next(afterLoss, m.stored()) != m.stored()
 }
 
 func (m *Machine) tick(now time.Time) {
+	if !m.begun {
+		m.start(now)
+	}
 	if m.mourning() {
 		m.become(now, next(afterLoss, m.stored()), "communications lost")
 	}
@@ -62,15 +72,20 @@ func (m *Machine) tick(now time.Time) {
 	}
 	if m.stored() == RecoverWait && m.startup.IsZero() && !now.Before(m.waitUntil) {
 		m.become(now, RecoverDone, "MCLT has passed")
-		if to := react(m.stored(), m.partner()); m.heard && to != m.stored() {
-			m.become(now, to, "peer is "+m.partner().String())
-		}
+		m.meet(now)
 	}
 	if m.session != nil {
 		m.tickSession(now)
 	}
 	if m.startup.IsZero() && m.cfg.Role.expires(m.stored()) {
 		m.expire(now)
+	}
+	if m.startup.IsZero() && !m.freeAt.IsZero() && !now.Before(m.freeAt) {
+		m.freeAt = m.free(now)
+	}
+	if m.startup.IsZero() && !m.fenceAt.IsZero() && !now.Before(m.fenceAt) {
+		m.fenceAt = now.Add(m.cfg.SafePeriod) // ask again, if it does not agree
+		m.out.Fence = true
 	}
 }
 
@@ -104,7 +119,14 @@ func (m *Machine) expire(now time.Time) {
 			case lease.Active:
 				m.set(m.over(ended(l, lease.Expired, now)))
 			case lease.Abandoned:
-				m.set(ended(l, lease.Free, now))
+				to := lease.Free
+				if l.Unacked && l.Rewind != 0 && l.Rewind != m.cfg.Role.own() {
+					to = lease.Reset // the partner may have let its client stay: it must agree
+				}
+				m.set(ended(l, to, now))
+			}
+			if m.stored() == PartnerDown {
+				m.freeAt = now
 			}
 		}
 	}

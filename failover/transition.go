@@ -71,15 +71,29 @@ var moves = map[State]map[State]State{
 	// RecoverWait, Paused, Shutdown: whatever the partner says, only time or an operator ends them.
 }
 
-// afterContact tells with which state STARTUP ends when the partner is heard: the stored state down. The row of
-// moves is asked afterwards, with the result. A server that was NORMAL has not been heard meanwhile.
-var afterContact = map[State]State{
-	Normal: CommunicationsInterrupted,
+// contact tells with which state STARTUP ends when the partner is heard, from the stored state. The row of moves is
+// asked afterwards, with the result.
+func contact(stored, partner State) State {
+	switch {
+	case stored == Shutdown:
+		return Recover // the partner took over
+	case stored == Normal && partner == PartnerDown:
+		// It gave our addresses away while we were gone: learn that first. We have given none since the last that is on
+		// record, so there is no conflict.
+		return Recover
+	case stored == Normal, stored == Paused:
+		return CommunicationsInterrupted // it has not been heard meanwhile
+	case stored == ConflictDone:
+		return ResolutionInterrupted
+	}
+	return stored
 }
 
 // afterStartup tells with which state STARTUP ends when the partner is not heard (draft 9.3).
 var afterStartup = map[State]State{
 	Normal:            CommunicationsInterrupted,
+	Paused:            CommunicationsInterrupted,
+	Shutdown:          Recover,
 	PotentialConflict: ResolutionInterrupted,
 	ConflictDone:      ResolutionInterrupted,
 }
@@ -88,6 +102,7 @@ var afterStartup = map[State]State{
 var afterLoss = map[State]State{
 	Normal:            CommunicationsInterrupted,
 	PotentialConflict: ResolutionInterrupted,
+	ConflictDone:      ResolutionInterrupted,
 }
 
 // next returns the state that table gives for s, or s.

@@ -24,7 +24,7 @@ const (
 var verdicts = [lease.Backup + 1][lease.Backup + 1]verdict{
 	lease.Active: {
 		lease.Free: ifLapsed, lease.Active: oneClient, lease.Expired: ifLapsed, lease.Released: ifNewer,
-		lease.Abandoned: accept, lease.Reset: accept, lease.Backup: ifLapsed,
+		lease.Abandoned: ifNewer, lease.Reset: ifNewer, lease.Backup: ifLapsed,
 	},
 	lease.Expired:  {lease.Active: ifStanding},
 	lease.Released: {lease.Active: ifNewer},
@@ -77,6 +77,9 @@ func judge(role Role, now time.Time, l lease.Lease, b Binding) *refusal {
 		return &refusal{RejectFatalConflict, fmt.Sprintf("%v: invalid state transition: %v to %v", l.Addr, l.Status, b.Status)}
 	}
 	lapsed := !l.Expiry.After(now.Add(slack))
+	if l.Unacked {
+		lapsed = !l.Expiry.After(now) // the partner cannot know of this end
+	}
 	newer := newerThan(b, l)
 	switch v := verdicts[l.Status][b.Status]; v {
 	case oneClient:
@@ -93,7 +96,7 @@ func judge(role Role, now time.Time, l lease.Lease, b Binding) *refusal {
 		if l.Unacked && !newer && !(v == ifStanding && b.Expiry.After(now)) {
 			return outdated()
 		}
-		if l.Status == lease.Active && !b.Client.Is(l.Client) && !lapsed {
+		if l.Status == lease.Active && !b.Client.IsZero() && !b.Client.Is(l.Client) && !lapsed {
 			return transition()
 		}
 	case ifLapsed:
@@ -123,14 +126,18 @@ func outranks(role Role, told lease.Lease, b Binding) bool {
 		return told.LastTransaction.After(b.LastTransaction)
 	case ours == theirs:
 		return role == Primary
-	case ours && b.Status == lease.Released:
+	case ours && takesAway(b.Status):
 		return !newerThan(b, told)
-	case theirs && told.Status == lease.Released:
+	case theirs && takesAway(told.Status):
 		return told.LastTransaction.After(b.LastTransaction)
-	case ours && b.Status == lease.Abandoned, theirs && told.Status == lease.Abandoned:
-		return role == Primary
 	}
 	return ours // a lease that stands beats one that ended and an address that is free
+}
+
+// takesAway reports whether a lease comes into this status because somebody wants it to end: it counts against a grant
+// if it came later.
+func takesAway(s lease.Status) bool {
+	return s == lease.Released || s == lease.Abandoned || s == lease.Reset
 }
 
 // outranksISC is the rule of an ISC dhcpd, by which both end alike in most cases, if the partner follows it.

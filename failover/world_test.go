@@ -34,6 +34,7 @@ type node struct {
 	machine *Machine
 	inbox   [][]byte // encoded messages on their way here
 	fail    error    // what the ledger says to the next save
+	dead    bool     // it does not run
 	log     []string
 }
 
@@ -136,11 +137,11 @@ func (w *world) connect() {
 	w.t.Helper()
 	p, s := w.nodes[0].cfg.withDefaults(), w.nodes[1].cfg.withDefaults()
 	yes := func() bool { return true }
-	ack, atSecondary, err := s.answerConnect(w.now, p.connectFrame(w.now), yes)
+	ack, atSecondary, err := s.AnswerConnect(w.now, p.ConnectFrame(w.now), yes)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	atPrimary, _, err := p.takeConnectAck(w.now, ack, yes)
+	atPrimary, _, err := p.TakeConnectAck(w.now, ack, yes)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -159,7 +160,9 @@ func (w *world) cut(cause error) {
 	w.wire = false
 	for _, n := range w.nodes {
 		n.inbox = nil
-		n.step(Disconnected{cause})
+		if !n.dead {
+			n.step(Disconnected{cause})
+		}
 	}
 }
 
@@ -203,7 +206,7 @@ func (w *world) pass(d time.Duration) {
 		var due *node
 		at := end
 		for _, n := range w.nodes {
-			if t, ok := n.machine.Deadline(); ok && !t.After(at) {
+			if t, ok := n.machine.Deadline(); ok && !n.dead && !t.After(at) {
 				due, at = n, t
 			}
 		}
@@ -226,7 +229,14 @@ func (w *world) pass(d time.Duration) {
 func (n *node) crash() {
 	n.w.t.Helper()
 	n.w.cut(errors.New("crash"))
+	n.dead = false
 	n.boot(pool.Config{Name: n.pool.Name(), Ranges: n.pool.Ranges()})
+}
+
+// die stops a node without a word.
+func (n *node) die() {
+	n.dead = true
+	n.w.cut(errors.New("killed"))
 }
 
 func (n *node) state(want State) {
@@ -257,7 +267,7 @@ func (n *node) grant(c lease.Client, want time.Duration) (lease.Lease, error) {
 			old = l
 		}
 	}
-	st := n.machine.status()
+	st := n.machine.Status()
 	if old.Status == 0 {
 		l, ok := n.pool.Pick(n.cfg.Role.own(), func(l lease.Lease) bool {
 			return mayGrant(st.Role, services[st.State], st.Since, st.MCLT, now, l, c) == nil

@@ -49,9 +49,6 @@ func (s *Server) discover(ctx context.Context, q *query) (*dhcp4.Message, error)
 			continue
 		}
 		t := terms{addr: c.lease.Addr, subnet: c.subnet, settings: c.settings, host: plainHost(q.hosts), until: c.until}
-		if c.cached(q) {
-			t.until = c.lease.Expiry
-		}
 		return s.offer(q, t), nil
 	}
 	s.about(zap.InfoLevel, q, "no address found vacant")

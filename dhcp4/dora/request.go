@@ -120,7 +120,7 @@ func (s *Server) grant(ctx context.Context, q *query, n *network, c candidate) (
 		return nil, nil
 	}
 	t := terms{addr: c.lease.Addr, subnet: c.subnet, settings: c.settings, host: plainHost(q.hosts), until: c.until}
-	if q.kind == dhcp4.MessageTypeRequest && c.cached(q) {
+	if c.cached(q) {
 		s.counts.cached.Add(1)
 		t.until = c.lease.Expiry
 		s.line(zap.DebugLevel, "reuse_lease: lease age %d (secs) under %d%% threshold, reply with unaltered, existing lease for %v",

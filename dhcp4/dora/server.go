@@ -168,10 +168,11 @@ func (s *Server) consider(q *query, n *network, l lease.Lease) candidate {
 }
 
 // cached reports whether a renewal is answered with what is left of the lease, and nothing written (Settings.
-// CacheThreshold): the lease must be young, and the same name on it.
+// CacheThreshold): the lease must be young, and the same name on it. Only a client that says it uses the address is
+// answered so: another may have given it back to the partner, whose word is on its way.
 func (c *candidate) cached(q *query) bool {
 	l := c.lease
-	if l.Status != lease.Active || !c.facts.own || l.Client != q.client || l.Flags&lease.BOOTP != 0 {
+	if !isSet(q.ClientIPAddr) || l.Status != lease.Active || !c.facts.own || l.Client != q.client || l.Flags&lease.BOOTP != 0 {
 		return false
 	}
 	if name := clip(q.HostName()); name != "" && name != l.HostName {

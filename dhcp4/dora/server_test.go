@@ -139,7 +139,7 @@ func TestLeaseBeforeOffer(t *testing.T) {
 	w.send(msg{kind: dhcpDiscover, mac: number(1)})
 	w.put(active("10.0.10.10", msg{mac: number(2)}.client()))
 	w.now = w.now.Add(30 * time.Second)
-	w.expect("discover", msg{kind: dhcpDiscover, mac: number(2)}, "DHCPOFFER 10.0.10.10 9m30s")
+	w.expect("discover", msg{kind: dhcpDiscover, mac: number(2)}, "DHCPOFFER 10.0.10.10 10m0s")
 	w.expect("renewal", msg{kind: dhcpRequest, mac: number(2), ciaddr: "10.0.10.10"}, "DHCPACK 10.0.10.10 9m30s")
 	w.expect("who had the offer", msg{kind: dhcpRequest, mac: number(1), wish: "10.0.10.10", server: "10.0.10.251"},
 		"DHCPNAK: requested address not available")

@@ -1,0 +1,306 @@
+package failovertest
+
+import (
+	"context"
+	"errors"
+
+	"net/netip"
+	"time"
+
+	"github.com/tandem-dhcp/tandem/failover"
+	"github.com/tandem-dhcp/tandem/lease"
+)
+
+// pairs are the states, the primary's and the secondary's, in which the two may be at one moment by what is on record.
+// The zero State is that of a server that never ran. RECOVER and its kin are only before the two first met: once both
+// are RECOVER-DONE neither goes back without losing its ledger or being declared down.
+var pairs = func() map[[2]failover.State]bool {
+	before := []failover.State{0, failover.Recover, failover.RecoverWait, failover.RecoverDone}
+	after := []failover.State{failover.RecoverDone, failover.Normal, failover.CommunicationsInterrupted}
+	set := make(map[[2]failover.State]bool)
+	for _, some := range [][]failover.State{before, after} {
+		for _, p := range some {
+			for _, s := range some {
+				set[[2]failover.State{p, s}] = true
+			}
+		}
+	}
+	return set
+}()
+
+// checkHolder asks I1 of a client that has just received DHCPACK.
+func (m *Model) checkHolder(c *client) {
+	if other := m.holders[c.addr]; other != nil && other != c && other.addr == c.addr && other.end > m.now {
+		m.fail("I1", c.addr, "%v is held by client %d (%v) until %v and by client %d (%v, from %s) until %v",
+			c.addr, other.id, other.name, other.end, c.id, c.name, m.servers[c.server].name, c.end)
+	}
+	m.holders[c.addr] = c
+	if s := m.servers[c.server]; s.alive {
+		s.checkCovered(c)
+	}
+}
+
+// checkCovered asks the second half of I5: what the server gave is on its record until the client's end.
+func (s *server) checkCovered(c *client) {
+	if s.m.cfg.Skew > 0 || !c.holds() {
+		return
+	}
+	l := s.book.Get(c.addr)
+	if l.Status != lease.Active || !l.Client.Is(c.name) || l.Expiry.Sub(epoch) < c.end {
+		s.m.fail("I5", c.addr, "client %d holds %v until %v by the word of %s, which has: %s", c.id, c.addr, c.end, s.name, show(l))
+	}
+}
+
+// checkStep asks what can be asked of one Step: I2 of what it is about to acknowledge, I4 of what it grants; and takes
+// note of what the partner says that it knows, for I3.
+func (s *server) checkStep(b *batch, it item, e failover.Effects) {
+	accepted := make(map[netip.Addr]bool)
+	for _, f := range e.Send {
+		switch body := f.Body.(type) {
+		case *failover.BindingUpdate:
+			s.sent[f.XID] = body.Bindings[0]
+			if len(s.sent) > 1<<16 {
+				s.m.fail("I10", netip.Addr{}, "%s has more updates in flight than can be", s.name)
+			}
+		case *failover.BindingAck:
+			for _, r := range body.Results {
+				accepted[r.Addr] = r.Reason == 0
+			}
+		}
+	}
+	switch ev := it.event.(type) {
+	case failover.Received:
+		switch body := ev.Frame.Body.(type) {
+		case *failover.BindingUpdate:
+			for _, u := range body.Bindings {
+				if ok, answered := accepted[u.Addr]; !answered {
+					s.m.fail("I2", u.Addr, "%s does not answer an update of %v", s.name, u.Addr)
+				} else if ok {
+					b.learnt = append(b.learnt, u)
+					s.checkTaken(u, s.lease(b, u.Addr))
+				}
+			}
+		case *failover.BindingAck:
+			for _, r := range body.Results {
+				u, ok := s.sent[ev.Frame.XID]
+				delete(s.sent, ev.Frame.XID)
+				if ok && r.Reason == 0 && u.Addr == r.Addr {
+					b.learnt = append(b.learnt, u)
+				}
+			}
+		}
+	case failover.Changed:
+		if e.Refused == nil && ev.Change.New.Status == lease.Active {
+			s.checkGrant(ev.Change)
+		}
+	}
+}
+
+// learn notes what the partner is known to know.
+func (s *server) learn(u failover.Binding) {
+	if u.Status != lease.Active {
+		delete(s.known, u.Addr)
+		return
+	}
+	k := s.known[u.Addr]
+	if k.client != u.Client {
+		k = knowledge{client: u.Client}
+	}
+	if u.PotentialExpiry.After(k.until) {
+		k.until = u.PotentialExpiry
+	}
+	s.known[u.Addr] = k
+}
+
+// checkTaken asks I2 of an update that is accepted: l is what will be on record when the answer leaves.
+func (s *server) checkTaken(u failover.Binding, l lease.Lease) {
+	ok := false
+	switch {
+	case u.Status == lease.Active:
+		ok = l.Status == lease.Active && l.Client == u.Client && !l.Expiry.Before(u.Expiry) && !l.KnownExpiry().Before(u.PotentialExpiry)
+	case u.Status.Ending():
+		ok = l.Status.Available()
+	default:
+		ok = l.Status == u.Status
+	}
+	if !ok {
+		s.m.fail("I2", u.Addr, "%s accepts %v of %v until %s (potential %s) and has: %s",
+			s.name, u.Status, u.Client, at(u.Expiry), at(u.PotentialExpiry), show(l))
+	}
+}
+
+// checkGrant asks I4 of a grant.
+func (s *server) checkGrant(c lease.Change) {
+	own := lease.Free
+	if s.cfg.Role == failover.Secondary {
+		own = lease.Backup
+	}
+	old := c.Old
+	switch {
+	case old.Status == lease.Active && old.Client.Is(c.New.Client):
+	case old.Status == own:
+	case old.Status.Ending() && old.Rewind == lease.Active && old.Client.Is(c.New.Client):
+	default:
+		s.m.fail("I4", old.Addr, "%s grants to %v: %s", s.name, c.New.Client, show(old))
+	}
+}
+
+// checkSaved asks what can be asked when a batch is durable.
+func (s *server) checkSaved(b *batch) {
+	m := s.m
+	for _, u := range b.learnt {
+		s.learn(u)
+	}
+	for _, c := range b.save.Changes {
+		m.tracef("%s has %s", s.name, show(c.New))
+		m.noted('s', s.id, []byte(show(c.New)))
+		// A lease that ended here and that the partner was not told of is still known to it.
+		if k, ok := s.known[c.New.Addr]; ok && (c.New.Status.Available() || c.New.Status == lease.Active && !k.client.Is(c.New.Client)) {
+			delete(s.known, c.New.Addr)
+		}
+		m.checkShares(c.New.Addr)
+		if h := m.holders[c.New.Addr]; h != nil && h.addr == c.New.Addr && h.server == s.id {
+			s.checkCovered(h)
+		}
+	}
+	if len(b.save.Peers) > 0 {
+		m.checkStates()
+	}
+	for _, f := range b.send {
+		if _, ok := f.Body.(*failover.BindingAck); ok && len(b.save.Changes) > 0 {
+			for _, c := range b.save.Changes {
+				if l := s.stored(c.New.Addr); l != c.New {
+					m.fail("I2", c.New.Addr, "%s acknowledges what is not in its store: %s", s.name, show(l))
+				}
+			}
+			break
+		}
+	}
+	if n := s.status.Unacked; n > m.cfg.Addresses {
+		m.fail("I10", netip.Addr{}, "%s has %d updates to tell, of %d addresses", s.name, n, m.cfg.Addresses)
+	}
+}
+
+// stored is what the store of the server has, whatever its Book shows.
+func (s *server) stored(a netip.Addr) lease.Lease {
+	leases, _, err := s.store.Load(context.Background())
+	if err != nil {
+		s.m.fail("I10", a, "%s cannot read its store: %v", s.name, err)
+		return lease.Lease{}
+	}
+	for l := range leases {
+		if l.Addr == a {
+			return l
+		}
+	}
+	return lease.Virgin(a)
+}
+
+// checkShares asks the second half of I4: an address is not FREE to the primary and BACKUP to the secondary.
+func (m *Model) checkShares(a netip.Addr) {
+	p, s := m.servers[failover.Primary], m.servers[failover.Secondary]
+	if p.book == nil || s.book == nil {
+		return
+	}
+	if x, y := p.book.Get(a), s.book.Get(a); x.Status == lease.Free && y.Status == lease.Backup {
+		m.fail("I4", a, "both servers may give %v: the primary has %s; the secondary has %s", a, show(x), show(y))
+	}
+}
+
+// checkStates asks I7.
+func (m *Model) checkStates() {
+	var now [2]failover.State
+	for i, s := range m.servers {
+		if s.book != nil {
+			p, _ := s.book.Peer(relationship)
+			now[i] = failover.State(p.State)
+		}
+	}
+	m.report.Pairs[now]++
+	m.noted('p', 0, []byte{byte(now[0]), byte(now[1])})
+	if !pairs[now] {
+		m.fail("I7", netip.Addr{}, "the primary is in %v, the secondary in %v", now[0], now[1])
+	}
+}
+
+// checkAck asks I2 and I3 of a DHCPACK that is about to leave.
+func (s *server) checkAck(q *query, a netip.Addr, until time.Time) {
+	if l := s.stored(a); l.Status != lease.Active || !l.Client.Is(q.who) || l.Expiry.Before(until) {
+		s.m.fail("I2", a, "%s tells client %d that it has %v until %s, and has in store: %s", s.name, q.client.id, a, at(until), show(l))
+	}
+	limit := q.now
+	if k := s.known[a]; k.client.Is(q.who) && k.until.After(limit) {
+		limit = k.until
+	}
+	if end := q.now.Add(until.Sub(q.now).Truncate(time.Second)); end.After(limit.Add(s.m.mclt + time.Second)) {
+		s.m.fail("I3", a, "%s tells client %d that it has %v until %s; the partner knows of %s, MCLT is %v: %s",
+			s.name, q.client.id, a, at(end), at(s.known[a].until), s.m.mclt, show(s.book.Get(a)))
+	}
+}
+
+// checkNak asks I6 of a DHCPNAK that is about to leave.
+func (s *server) checkNak(q *query) {
+	if c := q.client; c.holds() && c.addr == q.addr && q.xid == c.xid && s.m.cfg.Skew == 0 {
+		s.m.fail("I6", q.addr, "%s refuses client %d the address %v, which it holds until %v: %s",
+			s.name, c.id, q.addr, c.end, show(s.book.Get(q.addr)))
+	}
+}
+
+// checkKept asks I5 of a server that does not confirm l to a client, for this reason.
+func (s *server) checkKept(q *query, l lease.Lease, why error) {
+	if q.client.holds() && q.client.addr == l.Addr && l.Status == lease.Active && l.Client.Is(q.who) &&
+		l.Expiry.After(q.now) && !errors.Is(why, failover.ErrNotServing) && s.m.cfg.Skew == 0 {
+		s.m.fail("I5", l.Addr, "%s does not confirm to client %d what it has: %v: %s", s.name, q.client.id, why, show(l))
+	}
+}
+
+// checkAgreement asks I9. ended says that every lease must be over.
+func (m *Model) checkAgreement(ended bool) {
+	if m.breach != nil {
+		return
+	}
+	p, s := m.servers[failover.Primary], m.servers[failover.Secondary]
+	for _, s := range m.servers {
+		if s.status.State != failover.Normal || s.status.Partner != failover.Normal || !s.status.Connected {
+			m.fail("I9", netip.Addr{}, "all is quiet, but %v", s)
+			return
+		}
+	}
+	for x := range p.leases() {
+		y := s.book.Get(x.Addr)
+		what := ""
+		switch {
+		case x.Status != y.Status:
+			what = "the two do not agree"
+		case x.Status == lease.Active && (x.Client != y.Client || !x.Expiry.Equal(y.Expiry)):
+			what = "the two do not agree"
+		case x.Unacked || y.Unacked:
+			what = "the partner was not told all"
+		case x.Status.Ending():
+			what = "it does not become available"
+		case ended && !x.Status.Available():
+			what = "it is not available long after its end"
+		}
+		if what != "" {
+			m.fail("I9", x.Addr, "all is quiet, but %s: the primary has %s; the secondary has %s", what, show(x), show(y))
+			return
+		}
+	}
+	for _, s := range m.servers {
+		if s.status.Unacked > 0 {
+			m.fail("I9", netip.Addr{}, "all is quiet, but %s has %d updates to tell", s.name, s.status.Unacked)
+			return
+		}
+	}
+	if !ended {
+		return
+	}
+	c := p.pool.Counts()
+	f := p.cfg.Balance.Give(c.Free, c.Backup, true)
+	if f.Surplus > f.Hold+1 || f.Surplus < -f.Hold-1 {
+		m.fail("I9", netip.Addr{}, "all is quiet, but the primary has %d addresses and the secondary %d", c.Free, c.Backup)
+	}
+	if most := 20 + 4*m.cfg.Addresses; m.conversation > most {
+		m.fail("I10", netip.Addr{}, "all is quiet, but the partners told each other %d things in %v", m.conversation, talkTime)
+	}
+}

@@ -1,0 +1,150 @@
+package failovertest
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+var (
+	seed  = flag.Uint64("seed", 0, "run TestModel with this seed alone, and show all that happens")
+	seeds = flag.Uint64("seeds", 0, "run TestModel with so many seeds, instead of the usual number")
+	from  = flag.Uint64("from", 1, "the first of them")
+	only  = flag.String("only", "", "with -seed: numbers of the faults that are to happen, as printed; - for none")
+	skew  = flag.Duration("skew", 0, "let the clocks of the two servers differ by up to this much")
+	keep  = flag.Bool("keep", false, "go on after a seed that fails, and print a line for each")
+)
+
+func config(seed uint64) Config { return Config{Seed: seed, Skew: *skew} }
+
+func TestModel(t *testing.T) {
+	if *seed != 0 {
+		replay(t)
+		return
+	}
+	n := uint64(90)
+	if testing.Short() {
+		n = 20
+	}
+	if *seeds != 0 {
+		n = *seeds
+	}
+	began := time.Now()
+	var next, steps, messages, acks, hours atomic.Int64
+	var failed atomic.Bool
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for !failed.Load() || *keep {
+				i := uint64(next.Add(1)) - 1
+				if i >= n {
+					return
+				}
+				r, err := New(config(*from + i)).Run()
+				steps.Add(int64(r.Steps))
+				messages.Add(int64(r.Messages))
+				acks.Add(int64(r.Acks))
+				hours.Add(int64(r.Time))
+				if err == nil {
+					continue
+				}
+				if *keep {
+					t.Error(err)
+				} else if !failed.Swap(true) {
+					explain(t, config(*from+i))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	t.Logf("%d seeds, %v of virtual time, %d events, %d messages between partners, %d DHCPACKs, in %v",
+		n, time.Duration(hours.Load()).Round(time.Hour), steps.Load(), messages.Load(), acks.Load(), time.Since(began).Round(time.Millisecond))
+}
+
+// explain shrinks a run that fails, and prints how to see it.
+func explain(t *testing.T, cfg Config) {
+	t.Helper()
+	cfg, b := Shrink(cfg)
+	if b == nil {
+		t.Errorf("seed %d failed, and does not fail again", cfg.Seed)
+		return
+	}
+	var trace bytes.Buffer
+	cfg.Trace = &trace
+	r, _ := New(cfg).Run()
+	t.Errorf("%v", b)
+	for _, f := range r.Faults {
+		if f.At <= b.At {
+			t.Logf("fault %v", f)
+		}
+	}
+	lines := strings.Split(trace.String(), "\n")
+	t.Logf("the end of what happened:\n%s", strings.Join(lines[max(0, len(lines)-40):], "\n"))
+	more := ""
+	if *skew > 0 {
+		more = fmt.Sprintf(" -skew %v", *skew)
+	}
+	t.Logf("to see it:\n\tgo test ./failover/failovertest -run 'TestModel$' -v -args -seed %d%s -only %s",
+		cfg.Seed, more, numbers(cfg.Only))
+}
+
+func numbers(n []int) string {
+	return strings.Join(strings.Fields(strings.Trim(fmt.Sprint(n), "[]")), ",")
+}
+
+// replay runs one seed and shows all.
+func replay(t *testing.T) {
+	cfg := config(*seed)
+	cfg.Trace = os.Stdout
+	if *only != "" {
+		cfg.Only = []int{}
+	}
+	for word := range strings.SplitSeq(*only, ",") {
+		var n int
+		if _, err := fmt.Sscan(word, &n); err == nil {
+			cfg.Only = append(cfg.Only, n)
+		}
+	}
+	r, err := New(cfg).Run()
+	if err != nil {
+		t.Error(err)
+	}
+	t.Logf("hash %x, %d events, %d DHCPACKs", r.Hash, r.Steps, r.Acks)
+}
+
+func TestSameSeedSameRun(t *testing.T) {
+	for s := uint64(1); s <= 20; s++ {
+		a, errA := New(config(s)).Run()
+		b, errB := New(config(s)).Run()
+		if a.Hash != b.Hash || a.Steps != b.Steps {
+			t.Errorf("seed %d gave %x in %d events, and then %x in %d (%v, %v)", s, a.Hash, a.Steps, b.Hash, b.Steps, errA, errB)
+		}
+	}
+}
+
+func TestWorldWithoutFaults(t *testing.T) {
+	for s := uint64(1); s <= 10; s++ {
+		r, err := New(Config{Seed: s, Faults: None}).Run()
+		if err != nil {
+			explain(t, Config{Seed: s, Faults: None})
+		}
+		if r.Acks == 0 {
+			t.Errorf("seed %d: no client was ever bound", s)
+		}
+	}
+}
+
+func TestBreachIsAnError(t *testing.T) {
+	var err error = &Breach{Invariant: "I1", Seed: 7, At: time.Minute, Text: "two clients"}
+	var b *Breach
+	if !errors.As(err, &b) || err.Error() != "failovertest: I1 broken (seed 7) at 1m0s: two clients" {
+		t.Errorf("%v", err)
+	}
+}

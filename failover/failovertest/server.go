@@ -1,0 +1,510 @@
+package failovertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/tandem-dhcp/tandem/failover"
+	"github.com/tandem-dhcp/tandem/lease"
+	"github.com/tandem-dhcp/tandem/pool"
+)
+
+const (
+	relationship = "model"
+	maxBatch     = 64          // events that are decided before the ledger is written once
+	retryTime    = time.Second // after a write that failed
+	maxIdle      = 4           // Ticks in a row that may leave something to do at once
+)
+
+var (
+	errDisk  = errors.New("no space left on device")
+	errPower = errors.New("crash")
+)
+
+// store is a lease.Store that a crash of its server does not touch, and that fails when told to.
+type store struct {
+	*lease.Memory
+	broken bool // every write fails
+	next   int  // so many writes fail
+}
+
+func (s *store) Apply(ctx context.Context, b lease.Batch) error {
+	if s.broken {
+		return errDisk
+	}
+	if s.next > 0 {
+		s.next--
+		return errDisk
+	}
+	return s.Memory.Apply(ctx, b)
+}
+
+// crashPoint is where in the effects of a step a server crashes.
+type crashPoint uint8
+
+const (
+	nowhere crashPoint = iota
+	beforeSave
+	afterSave // and before anything is sent
+	midSend   // after some of what is to be sent
+)
+
+// item is an event on its way to the loop of a server, with the connection it came by or what waits for it.
+type item struct {
+	event failover.Event
+	conn  *conn
+	done  func(error)
+}
+
+// server is one partner: a Machine with its ledger, driven as Endpoint does, and the desk for clients (desk.go).
+type server struct {
+	m     *Model
+	id    int
+	name  string
+	cfg   failover.Config
+	addrs pool.Config
+	skew  time.Duration
+	store *store
+
+	// Of one life.
+	alive   bool
+	boots   int // counts lives
+	book    *lease.Book
+	pool    *pool.Pool
+	machine *failover.Machine
+	status  failover.Status // as published
+	inbox   []item
+	busy    bool // deciding or writing
+	conn    *conn
+	claimed bool
+	retry   time.Duration
+	alarm   time.Duration // when the next Tick is scheduled; -1: none
+	idle    int           // Ticks that left the Deadline where it was
+	crash   crashPoint    // at the next batch
+	slow    time.Duration // up to this much longer a write takes
+	offers  offers
+	lines   map[*client][]message // what waits for the message before it, of the same client
+
+	sent map[uint32]failover.Binding // on this connection, by xid
+
+	known map[netip.Addr]knowledge // what the partner must know by what was said, in this life or before
+}
+
+// knowledge is what the partner is known to know of one binding.
+type knowledge struct {
+	client lease.Client
+	until  time.Time
+}
+
+// build makes the two servers and the clients.
+func (m *Model) build() {
+	half, err := pool.Split(128)
+	if err != nil {
+		panic(err) // 128 is a number of buckets
+	}
+	first := netip.MustParseAddr("10.0.0.1")
+	last := first
+	for range m.cfg.Addresses - 1 {
+		last = last.Next()
+	}
+	for i, name := range []string{"primary", "secondary"} {
+		s := &server{m: m, id: i, name: name, store: &store{Memory: lease.NewMemory()}, known: make(map[netip.Addr]knowledge)}
+		s.cfg = failover.Config{
+			Name: relationship, Role: failover.Role(i),
+			Local:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + i)}), 647),
+			Partner: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(2 - i)}), 647),
+			MaxSecs: m.maxSecs, ReceiveTimer: m.receive, MaxUnacked: m.window,
+		}
+		if s.cfg.Role == failover.Primary {
+			s.cfg.MCLT, s.cfg.HBA = m.mclt, &half
+		} else if m.cfg.Skew > 0 {
+			s.skew = m.upTo(2*m.cfg.Skew) - m.cfg.Skew
+		}
+		s.addrs = pool.Config{Name: "shared", Ranges: []pool.Range{{First: first, Last: last}}}
+		m.servers[i] = s
+	}
+	for i := range m.cfg.Clients {
+		m.clients = append(m.clients, newClient(m, i))
+	}
+}
+
+// clock is what the server takes for the time.
+func (s *server) clock() time.Time { return epoch.Add(s.m.now + s.skew) }
+
+// boot starts the server from what its store has.
+func (s *server) boot() {
+	if s.alive {
+		return
+	}
+	ctx := context.Background()
+	var err error
+	if s.book, err = lease.OpenBook(ctx, s.store, lease.BookConfig{}); err == nil {
+		s.pool, err = pool.New(s.addrs, s.book)
+	}
+	if err == nil {
+		err = lease.Check(s.book.All())
+	}
+	if err != nil {
+		s.m.fail("I10", netip.Addr{}, "%s does not start: %v", s.name, err)
+		return
+	}
+	s.book.Observe(s.pool)
+	s.cfg.Pools = []*pool.Pool{s.pool}
+	peer, _ := s.book.Peer(relationship)
+	if s.machine, err = failover.NewMachine(s.cfg, s.book, s.book.All(), peer); err != nil {
+		s.m.fail("I10", netip.Addr{}, "%s does not start: %v", s.name, err)
+		return
+	}
+	s.alive = true
+	s.boots++
+	s.inbox, s.busy, s.conn, s.claimed, s.retry, s.alarm, s.idle = nil, false, nil, false, 0, -1, 0
+	s.offers, s.lines = newOffers(), make(map[*client][]message)
+	s.sent = nil
+	s.status = s.machine.Status()
+	s.m.tracef("%s starts", s.name)
+	s.post(item{event: failover.Started{}})
+	s.later(s.m.upTo(time.Second), s.dial)
+}
+
+// later lets something happen unless the server dies before.
+func (s *server) later(d time.Duration, do func()) {
+	boot := s.boots
+	s.m.after(d, func() {
+		if s.alive && s.boots == boot {
+			do()
+		}
+	})
+}
+
+// die ends this life of the server. With power the partner sees the connection end, without it sees nothing.
+func (s *server) die(power bool) {
+	if !s.alive {
+		return
+	}
+	s.m.tracef("%s crashes", s.name)
+	s.alive = false
+	for _, c := range slices.Clone(s.m.wire.conns) {
+		if power {
+			c.close(s.id, errPower)
+		} else {
+			c.ends[s.id].state, c.ends[s.id].queue = gone, nil
+			c.forget()
+		}
+	}
+}
+
+// dial connects to the partner whenever there is no connection.
+func (s *server) dial() {
+	other := s.m.servers[1-s.id]
+	if !s.claimed && other.alive && !s.m.wire.stalled[0] && !s.m.wire.stalled[1] {
+		s.m.wire.open(s.id)
+	}
+	s.later(dialTime+s.m.upTo(100*time.Millisecond), s.dial)
+}
+
+// post brings an item to the loop.
+func (s *server) post(it item) {
+	s.inbox = append(s.inbox, it)
+	s.wake()
+}
+
+// wake lets the loop take what waits.
+func (s *server) wake() {
+	if s.busy {
+		return
+	}
+	s.busy = true
+	s.later(s.m.upTo(2*time.Millisecond), s.work)
+}
+
+// work takes what waits and decides; the write takes its time.
+func (s *server) work() {
+	n := min(len(s.inbox), maxBatch)
+	items := slices.Clone(s.inbox[:n])
+	s.inbox = s.inbox[n:]
+	b := s.decide(items)
+	if s.m.breach != nil {
+		return
+	}
+	d := time.Duration(0)
+	if !b.save.Empty() {
+		d = s.m.upTo(10 * time.Millisecond)
+		if s.slow > 0 {
+			d += s.m.upTo(s.slow)
+		}
+	}
+	s.later(d, func() { s.finish(b) })
+}
+
+// batch is what several Steps decided.
+type batch struct {
+	began time.Time
+	ticks bool
+	save  lease.Batch
+	index map[netip.Addr]int
+	send  []*failover.Frame
+	close error
+	done  []func(error)
+
+	learnt []failover.Binding // what the partner is known to know, once this is durable
+}
+
+// decide does the Steps of the items, as Endpoint.process does.
+func (s *server) decide(items []item) *batch {
+	b := &batch{began: s.clock(), index: make(map[netip.Addr]int)}
+	for _, it := range items {
+		if it.conn != nil && b.close != nil || !s.admit(it) {
+			continue
+		}
+		e := s.machine.Step(b.began, it.event)
+		for _, n := range e.Notes {
+			s.m.tracef("%s: %s", s.name, n.Text)
+		}
+		if _, ok := it.event.(failover.Disconnected); ok {
+			b.send = nil
+		}
+		if _, ok := it.event.(failover.Tick); ok {
+			b.ticks = true
+		}
+		b.add(e)
+		s.checkStep(b, it, e)
+		if it.done != nil {
+			if e.Refused != nil {
+				it.done(e.Refused)
+			} else {
+				b.done = append(b.done, it.done)
+			}
+		}
+	}
+	return b
+}
+
+func (b *batch) add(e failover.Effects) {
+	for _, c := range e.Save.Changes {
+		if i, ok := b.index[c.New.Addr]; ok {
+			b.save.Changes[i].New = c.New
+			continue
+		}
+		b.index[c.New.Addr] = len(b.save.Changes)
+		b.save.Changes = append(b.save.Changes, c)
+	}
+	for _, p := range e.Save.Peers {
+		if n := len(b.save.Peers); n > 0 {
+			b.save.Peers[n-1] = p // there is one relationship
+		} else {
+			b.save.Peers = append(b.save.Peers, p)
+		}
+	}
+	b.send = append(b.send, e.Send...)
+	if b.close == nil {
+		b.close = e.Close
+	}
+}
+
+// lease is what is on record, or will be when the batch is written.
+func (s *server) lease(b *batch, a netip.Addr) lease.Lease {
+	if i, ok := b.index[a]; ok {
+		return b.save.Changes[i].New
+	}
+	return s.book.Get(a)
+}
+
+// finish does the effects of a batch in their order.
+func (s *server) finish(b *batch) {
+	s.busy = false
+	crash := s.crash
+	if !b.save.Empty() || len(b.send) > 0 {
+		s.crash = nowhere
+	} else {
+		crash = nowhere
+	}
+	if crash == beforeSave {
+		s.fall()
+		return
+	}
+	var err error
+	if !b.save.Empty() {
+		err = s.book.Apply(context.Background(), b.save)
+		if errors.Is(err, lease.ErrConflict) || err != nil && !errors.Is(err, errDisk) {
+			s.m.fail("I10", netip.Addr{}, "%s saves what cannot be: %v", s.name, err)
+			return
+		}
+	}
+	s.machine.Settle(err)
+	s.status = s.machine.Status()
+	if err != nil {
+		s.m.tracef("%s: commit failed: %v", s.name, err)
+		for _, done := range b.done {
+			done(err)
+		}
+		s.retry = s.m.now + retryTime
+		s.drop(s.conn, err)
+		s.rest(b)
+		return
+	}
+	s.checkSaved(b)
+	if crash == afterSave {
+		s.fall()
+		return
+	}
+	if s.conn != nil && len(b.send) > 0 {
+		send := b.send
+		if crash == midSend {
+			send = send[:s.m.rng.IntN(len(send))]
+		}
+		s.conn.send(s.id, send)
+	}
+	if crash == midSend {
+		s.fall()
+		return
+	}
+	for _, done := range b.done {
+		done(nil)
+	}
+	if b.close != nil {
+		s.drop(s.conn, b.close)
+	}
+	s.rest(b)
+}
+
+// rest looks for what to do next.
+func (s *server) rest(b *batch) {
+	if !s.alive || s.m.breach != nil {
+		return
+	}
+	if len(s.inbox) > 0 {
+		s.wake()
+	}
+	due, ok := s.machine.Deadline()
+	if !ok {
+		return
+	}
+	if s.idle++; !b.ticks || due.After(b.began) || s.retry > s.m.now {
+		s.idle = 0
+	}
+	if s.idle > maxIdle {
+		s.m.fail("I10", netip.Addr{}, "%s: %d Ticks left the Deadline at %v", s.name, s.idle, due.Sub(epoch))
+		return
+	}
+	at := max(due.Sub(epoch)-s.skew, s.retry, s.m.now)
+	if s.alarm >= 0 && s.alarm <= at && s.alarm > s.m.now {
+		return
+	}
+	s.alarm = at
+	s.later(at-s.m.now, func() {
+		if s.alarm != at {
+			return
+		}
+		s.alarm = -1
+		due, ok := s.machine.Deadline()
+		if !ok {
+			return
+		}
+		if due.After(s.clock()) || s.m.now < s.retry {
+			s.rest(&batch{began: s.clock()})
+			return
+		}
+		s.post(item{event: failover.Tick{}})
+	})
+}
+
+// fall is a crash at a chosen point. Somebody restarts the server after a while.
+func (s *server) fall() {
+	s.die(s.m.chance(50))
+	s.m.after(s.m.upTo(2*time.Minute), s.boot)
+}
+
+// admit reports whether an item is of the connection in use, makes a new connection that, and unmakes it at its end.
+func (s *server) admit(it item) bool {
+	if it.conn == nil {
+		return true
+	}
+	if _, ok := it.event.(failover.Connected); ok {
+		s.conn = it.conn
+		s.sent = make(map[uint32]failover.Binding)
+	}
+	if it.conn != s.conn {
+		return false
+	}
+	if _, ok := it.event.(failover.Disconnected); ok {
+		s.unlink(errEnd)
+	}
+	return true
+}
+
+func (s *server) unlink(cause error) {
+	if s.conn != nil {
+		s.conn.close(s.id, cause)
+		s.conn, s.claimed = nil, false
+	}
+}
+
+// drop gives the connection up and tells the Machine, before anything else that waits.
+func (s *server) drop(c *conn, cause error) {
+	if c == nil || c != s.conn {
+		return
+	}
+	s.unlink(cause)
+	s.inbox = append([]item{{event: failover.Disconnected{Cause: cause}}}, s.inbox...)
+	s.wake()
+}
+
+// leases gives every address of the pool as it is on record.
+func (s *server) leases() iter.Seq[lease.Lease] {
+	return func(yield func(lease.Lease) bool) {
+		for a := range s.pool.Addrs() {
+			if !yield(s.book.Get(a)) {
+				return
+			}
+		}
+	}
+}
+
+func (s *server) String() string {
+	p, _ := s.book.Peer(relationship)
+	return fmt.Sprintf("%s in %v (%v), partner %v", s.name, s.status.State, failover.State(p.State), failover.State(p.Partner))
+}
+
+// addrOf is the address that a message is about.
+func (m *Model) addrOf(f *failover.Frame) netip.Addr {
+	switch b := f.Body.(type) {
+	case *failover.BindingUpdate:
+		return b.Bindings[0].Addr
+	case *failover.BindingAck:
+		return b.Results[0].Addr
+	}
+	return netip.Addr{}
+}
+
+// offers are the addresses held for clients that were offered them.
+type offers struct {
+	byClient map[lease.Client]netip.Addr
+	byAddr   map[netip.Addr]offer
+}
+
+type offer struct {
+	client lease.Client
+	until  time.Duration
+}
+
+func newOffers() offers {
+	return offers{make(map[lease.Client]netip.Addr), make(map[netip.Addr]offer)}
+}
+
+func (o offers) expire(now time.Duration) {
+	maps.DeleteFunc(o.byAddr, func(a netip.Addr, f offer) bool { return f.until <= now })
+	maps.DeleteFunc(o.byClient, func(c lease.Client, a netip.Addr) bool { return o.byAddr[a].client != c })
+}
+
+func (o offers) drop(c lease.Client) {
+	if a, ok := o.byClient[c]; ok {
+		delete(o.byAddr, a)
+		delete(o.byClient, c)
+	}
+}
