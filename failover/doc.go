@@ -38,8 +38,12 @@
 //	     |                            |        v
 //	     +------------------------->  NORMAL <-+
 //
-// The tables in transition.go are the whole of it; those of POTENTIAL-CONFLICT, of orders and of the time after
-// PARTNER-DOWN are there and not complete in what they do.
+// And from there, when an operator (or the fence of auto-partner-down) says that the partner is down, to PARTNER-DOWN,
+// in which the partner's addresses are given too, once all it can have promised is over; back by the partner's RECOVER.
+// Two servers that both were in PARTNER-DOWN meet in POTENTIAL-CONFLICT: the secondary tells what it gave, the primary
+// goes to CONFLICT-DONE and tells what it gave, and both are NORMAL; if the connection is lost meanwhile they serve
+// their own in RESOLUTION-INTERRUPTED. PAUSED and SHUTDOWN are for a server that an operator stops: see [OrderKind].
+// The tables in transition.go are the whole of it.
 //
 // # Structure
 //

@@ -1,7 +1,8 @@
 // Command dhcpd serves DHCPv4 from an ISC dhcpd.conf(5) and keeps its leases in an ISC dhcpd.leases(5), alone or as one
 // of two failover partners. Flags and log lines are those of ISC dhcpd, so that it starts with yesterday's files:
 //
-//	dhcpd [-4] [-f] [-d] [-q] [-t|-T] [-p port] [-s server] [-cf file] [-lf file] [-pf file] [interface ...]
+//	dhcpd [-4] [-f] [-d] [-q] [-t|-T] [-p port] [-s server] [-cf file] [-lf file] [-pf file] [-ctl socket] [interface ...]
+//	dhcpd -ctl socket -order "partner-down ha-dhcp"
 //
 // What a configuration asks for and this server cannot do is an error that names the place.
 package main
@@ -37,6 +38,8 @@ type options struct {
 	pid        string
 	port       uint
 	broadcast  netip.Addr // -s: where to send instead of 255.255.255.255
+	control    string     // -ctl: socket for orders
+	order      string     // -order: give it to the server at the socket
 	interfaces []string
 }
 
@@ -55,6 +58,9 @@ func run(args []string, stderr io.Writer) int {
 		return 0
 	case errors.Is(err, errUsage):
 		return 2
+	}
+	if o.order != "" {
+		return give(o.control, o.order, os.Stdout, stderr)
 	}
 	if !o.foreground && !o.testConfig {
 		return background(stderr)
@@ -91,6 +97,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.leases, "lf", "", "lease `file` ("+defaultLeases+", or lease-file-name of the configuration)")
 	fs.StringVar(&o.pid, "pf", "", "PID `file` ("+defaultPID+", or pid-file-name of the configuration)")
 	fs.UintVar(&o.port, "p", 67, "UDP `port` to serve; clients are at the next one")
+	fs.StringVar(&o.control, "ctl", "", "take orders on this Unix `socket`, or give one with -order")
+	fs.StringVar(&o.order, "order", "", "give an `order` to the server that has the socket: \"status\", or partner-down, recover, pause,\n"+
+		"shutdown, resume or resync, then the name of a failover peer, then perhaps \"force\"")
 	fs.StringVar(&server, "s", "", "`address` to send to instead of 255.255.255.255")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -114,6 +123,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		if o.broadcast, err = netip.ParseAddr(server); err != nil || !o.broadcast.Is4() {
 			return usage("-s %s: want an IPv4 address", server)
 		}
+	}
+	if o.order != "" && o.control == "" {
+		return usage("-order needs -ctl, the socket of the server")
 	}
 	if o.config == "" {
 		o.config = defaultConfig

@@ -57,6 +57,11 @@ func serve(ctx context.Context, o options, log *zap.Logger) (err error) {
 		return err
 	}
 	defer n.close()
+	if o.control != "" {
+		if n.control, err = listenControl(o.control, n.endpoints); err != nil {
+			return err
+		}
+	}
 	links, err := choose(cfg, o.interfaces, log)
 	if err != nil {
 		return err
@@ -141,6 +146,7 @@ type node struct {
 	endpoints []*failover.Endpoint
 	alone     *dora.Alone
 	ping      *dora.ICMP
+	control   *control // nil if no orders are taken
 }
 
 func newNode(cfg *isc.Config, book *lease.Book, log *zap.Logger) (*node, error) {
@@ -194,6 +200,9 @@ func (n *node) close() {
 	if n.ping != nil {
 		n.ping.Close()
 	}
+	if n.control != nil {
+		n.control.listener.Close()
+	}
 }
 
 // run serves until ctx is done: first the clients are let go, then the partners.
@@ -205,6 +214,9 @@ func (n *node) run(ctx context.Context, server *dhcp4.Server, conn dhcp4.Conn) e
 		g.Go(func() error { return e.Run(inner) })
 	}
 	g.Go(func() error { return n.alone.Run(inner) })
+	if n.control != nil {
+		g.Go(func() error { return n.control.run(inner) })
+	}
 	g.Go(func() error {
 		defer stop()
 		clients, end := context.WithCancel(inner)
