@@ -59,6 +59,7 @@ const (
 	maxReceive    = 24 * time.Hour   // what a partner may ask for
 	maxPartnerWin = 1 << 16          // updates in flight, whatever the partner allows
 	maxDue        = 1024             // leases expired in one Step
+	stuckTime     = 30 * time.Second // without an expected answer, though the connection lives
 )
 
 // Config describes one relationship. Addresses, Name and Pools must be set; the zero value of all else has a meaning.

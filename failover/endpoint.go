@@ -48,8 +48,9 @@ type Endpoint struct {
 
 	inbox   chan item
 	status  atomic.Pointer[Status]
-	taken   atomic.Bool // the one place for a connection
-	asking  atomic.Bool // the fence is being asked
+	taken   atomic.Bool  // the one place for a connection
+	asking  atomic.Bool  // the fence is being asked
+	lenient atomic.Int64 // how many more updates than Config.MaxUnacked are announced: see drop
 	tasks   sync.WaitGroup
 	stopped chan struct{}
 
@@ -251,6 +252,11 @@ func (e *Endpoint) unlink() {
 func (e *Endpoint) drop(ctx context.Context, cause error) {
 	if e.link == nil {
 		return
+	}
+	if errors.Is(cause, errNoUpdates) && e.lenient.Load() < maxPartnerWin/2 {
+		// An ISC dhcpd whose updates were in flight when a connection was lost counts them for ever, and sends nothing
+		// when they fill the window. A larger one lets it go on.
+		e.lenient.Add(int64(e.cfg.MaxUnacked))
 	}
 	e.unlink()
 	e.process(ctx, []item{{event: Disconnected{cause}}})

@@ -178,9 +178,11 @@ func (e *Endpoint) handshake(conn net.Conn) (*link, *Reader, error) {
 		return err
 	}
 	r := NewReader(conn)
+	cfg := e.cfg
+	cfg.MaxUnacked += int(e.lenient.Load())
 	var s Session
-	if e.cfg.Role == Primary {
-		if err := write(e.cfg.ConnectFrame(time.Now())); err != nil {
+	if cfg.Role == Primary {
+		if err := write(cfg.ConnectFrame(time.Now())); err != nil {
 			return nil, nil, fmt.Errorf("CONNECT: %w", err)
 		}
 		f, err := r.ReadFrame()
@@ -188,7 +190,7 @@ func (e *Endpoint) handshake(conn net.Conn) (*link, *Reader, error) {
 			return nil, nil, quiet(fmt.Errorf("CONNECTACK: %w", err))
 		}
 		var bye *Frame
-		if s, bye, err = e.cfg.TakeConnectAck(time.Now(), f, e.claim); err != nil {
+		if s, bye, err = cfg.TakeConnectAck(time.Now(), f, e.claim); err != nil {
 			if bye != nil {
 				return nil, nil, errors.Join(err, write(bye))
 			}
@@ -200,7 +202,7 @@ func (e *Endpoint) handshake(conn net.Conn) (*link, *Reader, error) {
 			return nil, nil, quiet(fmt.Errorf("CONNECT: %w", err))
 		}
 		var ack *Frame
-		if ack, s, err = e.cfg.AnswerConnect(time.Now(), f, e.claim); err != nil {
+		if ack, s, err = cfg.AnswerConnect(time.Now(), f, e.claim); err != nil {
 			if ack != nil {
 				return nil, nil, errors.Join(err, write(ack))
 			}

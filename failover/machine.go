@@ -34,10 +34,13 @@ type Machine struct {
 		begun   bool
 	}
 
-	session     *Session // nil while there is no connection
-	xid         uint32   // of the last message sent on it
-	heard       bool     // whether the partner's STATE has come on it
-	asked       bool     // whether we have asked for updates on it
+	session     *Session  // nil while there is no connection
+	xid         uint32    // of the last message sent on it
+	heard       bool      // whether the partner's STATE has come on it
+	asked       bool      // whether we have asked for updates on it
+	learning    bool      // the partner is answering that
+	progressAt  time.Time // of the last update that it sent, or our question
+	ackedAt     time.Time // of its last acknowledgement, or when there was none to wait for
 	connectedAt time.Time
 	sentAt      time.Time
 	receivedAt  time.Time
@@ -304,8 +307,8 @@ func (m *Machine) connected(now time.Time, s Session) {
 	s.MaxUnacked = min(s.MaxUnacked, maxPartnerWin)
 	s.ReceiveTimer = min(max(s.ReceiveTimer, minReceive), maxReceive)
 	m.session = &s
-	m.xid, m.heard, m.asked = 0, false, false
-	m.connectedAt, m.sentAt, m.receivedAt = now, now, now
+	m.xid, m.heard, m.asked, m.learning = 0, false, false, false
+	m.connectedAt, m.sentAt, m.receivedAt, m.ackedAt = now, now, now, now
 	if m.cfg.Role == Secondary && m.peer.MCLT != s.MCLT {
 		m.peer.MCLT = s.MCLT
 		m.out.peer(m.peer)
@@ -318,7 +321,7 @@ func (m *Machine) disconnected(now time.Time, cause error) {
 	if m.session == nil {
 		return
 	}
-	m.session, m.answer, m.heard = nil, nil, false
+	m.session, m.answer, m.heard, m.learning = nil, nil, false, false
 	m.queue.lost()
 	m.note(Info, "disconnected: %v", cause)
 	if m.mourning() {
@@ -328,9 +331,12 @@ func (m *Machine) disconnected(now time.Time, cause error) {
 
 // errors of a partner that make us leave.
 var (
-	errSilence  = errors.New("nothing heard within the receive timer")
-	errNoState  = errors.New("no STATE after the connection was made")
-	errProtocol = errors.New("message out of place")
+	errSilence = errors.New("nothing heard within the receive timer")
+	errNoState = errors.New("no STATE after the connection was made")
+	errNoAck   = errors.New("peer acknowledges no updates")
+	// errNoUpdates is how an ISC dhcpd shows that it lost count of what it has in flight: see Endpoint.lenient.
+	errNoUpdates = errors.New("peer does not send what it was asked for")
+	errProtocol  = errors.New("message out of place")
 )
 
 func (m *Machine) received(now time.Time, f *Frame) {
@@ -342,8 +348,10 @@ func (m *Machine) received(now time.Time, f *Frame) {
 	case *StateReport:
 		m.partnerState(now, b)
 	case *BindingUpdate:
+		m.progressAt = now
 		m.bindingUpdate(now, f.XID, b)
 	case *BindingAck:
+		m.ackedAt = now
 		m.bindingAck(now, f.XID, b)
 	case *UpdateRequest:
 		m.updateRequest(now, f.XID, false)
@@ -409,7 +417,7 @@ func (m *Machine) ask(now time.Time) {
 	if m.session == nil || !m.heard || m.asked {
 		return
 	}
-	m.asked = true
+	m.asked, m.learning, m.progressAt = true, true, now
 	if m.stored() == Recover {
 		m.send(now, &UpdateRequestAll{})
 		m.note(Info, "requesting full update from peer")
@@ -422,6 +430,7 @@ func (m *Machine) ask(now time.Time) {
 // updateDone ends RECOVER (draft 9.5.3), and each side's part of POTENTIAL-CONFLICT (draft 9.8).
 func (m *Machine) updateDone(now time.Time) {
 	m.note(Info, "peer update completed.")
+	m.learning = false
 	switch {
 	case m.stored() == PotentialConflict && m.cfg.Role == Primary:
 		m.become(now, ConflictDone, "peer has told what it gave")

@@ -154,6 +154,6 @@ func (m *Machine) hangUp(now time.Time, why string) {
 		return
 	}
 	m.close(now, RejectUnknown, errors.New(why))
-	m.session, m.answer, m.heard = nil, nil, false
+	m.session, m.answer, m.heard, m.learning = nil, nil, false, false
 	m.queue.lost()
 }

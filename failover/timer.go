@@ -31,6 +31,12 @@ func (m *Machine) Deadline() (time.Time, bool) {
 		if !m.heard {
 			sooner(m.connectedAt.Add(stateTime))
 		}
+		if m.learning {
+			sooner(m.progressAt.Add(stuckTime))
+		}
+		if m.windowFull() {
+			sooner(m.ackedAt.Add(stuckTime))
+		}
 		if m.State() == Normal {
 			sooner(m.balanceAt)
 		}
@@ -47,6 +53,12 @@ func (m *Machine) Deadline() (time.Time, bool) {
 		}
 	}
 	return at, !at.IsZero()
+}
+
+// windowFull reports whether nothing more may be sent before the partner acknowledges something. Only then is its silence
+// odd: ISC dhcpd puts acknowledgements off for as long as updates come.
+func (m *Machine) windowFull() bool {
+	return m.session != nil && len(m.queue.sent) >= m.session.MaxUnacked
 }
 
 // contactAt is when something must be sent, so that the partner does not give up: a third of its receive timer (draft
@@ -98,6 +110,12 @@ func (m *Machine) tickSession(now time.Time) {
 	case !m.heard && !now.Before(m.connectedAt.Add(stateTime)):
 		m.close(now, RejectNoTraffic, errNoState)
 		m.connectedAt = now
+	case m.learning && !now.Before(m.progressAt.Add(stuckTime)):
+		m.close(now, RejectUnknown, errNoUpdates)
+		m.learning = false
+	case m.windowFull() && !now.Before(m.ackedAt.Add(stuckTime)):
+		m.close(now, RejectUnknown, errNoAck)
+		m.ackedAt = now
 	case !now.Before(m.contactAt()):
 		m.send(now, &Contact{})
 	}

@@ -54,8 +54,11 @@ func (m *Machine) pump(now time.Time) {
 		return
 	}
 	for m.State() == Normal || m.answer != nil {
-		if len(m.queue.sent) >= m.session.MaxUnacked {
+		if m.windowFull() {
 			return
+		}
+		if len(m.queue.sent) == 0 {
+			m.ackedAt = now // nothing was waited for
 		}
 		u := m.queue.pop()
 		if u == nil {
