@@ -29,6 +29,7 @@ type node struct {
 	local    netip.AddrPort
 	partner  netip.AddrPort
 	segment  *lan
+	states   *states
 	log      *zap.Logger
 	listener net.Listener // of the first start
 
@@ -50,8 +51,9 @@ func newPair(dir string, segment *lan, show *timeline, size int) (one, two *node
 		if err != nil {
 			return nil, nil, err
 		}
+		log := &states{show: show, name: role.String()}
 		nodes[i] = &node{
-			role: role, size: size, segment: segment, listener: l, log: show.logger(role.String()),
+			role: role, size: size, segment: segment, listener: l, states: log, log: log.logger(),
 			address: netip.AddrFrom4([4]byte{10, 77, 0, byte(2 + i)}),
 			file:    filepath.Join(dir, role.String()+".leases"),
 			local:   netip.MustParseAddrPort(l.Addr().String()),
@@ -65,6 +67,7 @@ func newPair(dir string, segment *lan, show *timeline, size int) (one, two *node
 func (n *node) start() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.end = cancel
+	n.states.shown.Store(true)
 	var err error
 	if n.store, err = leasefile.Open(n.file, leasefile.Config{Failover: func(netip.Addr) bool { return true }}); err != nil {
 		return err
@@ -122,6 +125,7 @@ func (n *node) fail(err error) {
 // kill ends the server as a power failure would: no word to the partner or the clients. What its lease file has is
 // what was durable.
 func (n *node) kill() {
+	n.states.shown.Store(false)
 	n.conn.Close()
 	n.links.sever()
 	n.stop()
@@ -132,6 +136,7 @@ func (n *node) stop() {
 	if n.end == nil {
 		return
 	}
+	n.states.shown.Store(false)
 	n.end()
 	n.end = nil
 	n.running.Wait()

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -34,16 +35,15 @@ func (t *timeline) progress(c *crowd) {
 	t.line("  ", "... %d clients bound, %d DHCPACKs, addresses held twice: %d", n.bound, n.acks, n.twice)
 }
 
-// logger returns the log of a server, of which the timeline shows the changes of state.
-func (t *timeline) logger(name string) *zap.Logger {
-	return zap.New(zapcore.NewNopCore(), zap.WrapCore(func(zapcore.Core) zapcore.Core { return &states{show: t, name: name} }))
+// states is the log of a server, of which the timeline shows the changes of state and what goes wrong, while it is shown
+// at all.
+type states struct {
+	show  *timeline
+	name  string
+	shown atomic.Bool
 }
 
-// states is a log that prints the lines about failover states and drops the rest.
-type states struct {
-	show *timeline
-	name string
-}
+func (s *states) logger() *zap.Logger { return zap.New(s) }
 
 func (s *states) Enabled(l zapcore.Level) bool      { return l >= zapcore.InfoLevel }
 func (s *states) With([]zapcore.Field) zapcore.Core { return s }
@@ -56,7 +56,7 @@ func (s *states) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.Checke
 }
 
 func (s *states) Write(e zapcore.Entry, _ []zapcore.Field) error {
-	if strings.Contains(e.Message, "I move from") || e.Level >= zapcore.ErrorLevel {
+	if s.shown.Load() && (strings.Contains(e.Message, "I move from") || e.Level >= zapcore.ErrorLevel) {
 		s.show.line("  ", "%-9s %s", s.name, e.Message)
 	}
 	return nil
