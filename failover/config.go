@@ -59,6 +59,8 @@ const (
 	maxReceive    = 24 * time.Hour   // what a partner may ask for
 	maxPartnerWin = 1 << 16          // updates in flight, whatever the partner allows
 	maxDue        = 1024             // leases expired in one Step
+	settleTime    = 1 * time.Second  // without updates, before the first balance in NORMAL
+	maxSettleTime = 5 * time.Second  // until that at most
 	stuckTime     = 30 * time.Second // without an expected answer, though the connection lives
 )
 
@@ -92,6 +94,13 @@ type Config struct {
 	// FullLeases lifts the MCLT in PARTNER-DOWN (draft 9.4): clients get what the configuration gives. Without it they
 	// get MCLT once the partner's knowledge has run out, as from ISC dhcpd.
 	FullLeases bool
+
+	// EagerBalance balances the pools on entering NORMAL at once, as ISC dhcpd does, and not when the partner has told
+	// what it did while it was not heard: an address may then be given away that has just been taken.
+	EagerBalance bool
+	// NoClientInfo keeps host name, vendor class and relay information of the clients from the partner. They go in an
+	// option of the draft that ISC dhcpd skips.
+	NoClientInfo bool
 
 	Balance pool.Balance // when and how many available addresses move between the partners
 	Pools   []*pool.Pool // all the addresses of the relationship, the same on both sides

@@ -27,6 +27,9 @@ var ErrStopped = errors.New("failover: endpoint is stopped")
 type Options struct {
 	Transport Transport   // nil is TCP between Config.Local and Config.Partner
 	Logger    *zap.Logger // nil is silent
+	// Conflict, if not nil, is told of each binding that both partners had changed without the other, and how it was
+	// resolved. It is called from the Endpoint's loop, after that is durable, and must not wait.
+	Conflict func(Conflict)
 	// Fence is asked, when the partner has not been heard for Config.SafePeriod, whether it is down for sure: a witness
 	// that neither serves, a router protocol's mastership, a power switch. It returns nil only if the partner does not
 	// serve and cannot begin to. It is called again each SafePeriod until it does or the partner is heard.
@@ -45,6 +48,7 @@ type Endpoint struct {
 	log       *zap.Logger
 	book      *lease.Book
 	fence     func(context.Context) error
+	conflict  func(Conflict)
 
 	inbox   chan item
 	status  atomic.Pointer[Status]
@@ -80,7 +84,7 @@ func NewEndpoint(cfg Config, book *lease.Book, o Options) (*Endpoint, error) {
 	}
 	e := &Endpoint{
 		cfg: cfg.withDefaults(), transport: o.Transport, log: o.Logger, book: book, machine: m,
-		fence: o.Fence, inbox: make(chan item, maxInbox), stopped: make(chan struct{}),
+		fence: o.Fence, conflict: o.Conflict, inbox: make(chan item, maxInbox), stopped: make(chan struct{}),
 	}
 	if e.log == nil {
 		e.log = zap.NewNop()
@@ -177,6 +181,11 @@ func (e *Endpoint) process(ctx context.Context, items []item) {
 	}
 	for _, n := range all.Notes {
 		e.log.Log(zapcore.Level(n.Level)-1, n.Text)
+	}
+	for _, c := range all.Conflicts {
+		if e.conflict != nil {
+			e.conflict(c)
+		}
 	}
 	if e.link != nil {
 		if err := e.link.send(all.Send); err != nil {

@@ -57,6 +57,8 @@ type Effects struct {
 	Refused error       // why the Changed or Order of this Step may not be; nothing is done for it then
 	Fence   bool        // ask whether the partner is down for sure; if so, OrderPartnerDown
 	Notes   []Note      // for the log
+
+	Conflicts []Conflict // what both partners had changed, unseen by the other
 }
 
 // Level says how much a Note matters.
@@ -113,6 +115,7 @@ func (c *collector) add(e Effects) {
 	}
 	c.Send = append(c.Send, e.Send...)
 	c.Notes = append(c.Notes, e.Notes...)
+	c.Conflicts = append(c.Conflicts, e.Conflicts...)
 	c.Fence = c.Fence || e.Fence
 	if c.Close == nil {
 		c.Close = e.Close

@@ -47,6 +47,7 @@ type Machine struct {
 
 	queue     updates
 	answer    *answer    // of the partner's UPDREQ or UPDREQALL; nil if there is none
+	unseen    uint64     // updates up to this one were queued before this connection: the partner acted without them
 	waitUntil time.Time  // end of RECOVER-WAIT
 	freeAt    time.Time  // next look at ended leases in PARTNER-DOWN; zero if none is planned
 	fenceAt   time.Time  // when the fence is asked whether the partner is down; zero if it is not asked
@@ -55,6 +56,7 @@ type Machine struct {
 	leaving   bool       // a shutdown was ordered, and updates are under way
 	balanceAt time.Time  // next look at the balance; zero if none is planned
 	balanced  time.Time  // the last one
+	settleBy  time.Time  // when the first balance after entering NORMAL is made, whatever still comes
 	replan    *pool.Pool // whose available addresses became more or less in this Step; nil if none's
 
 	staged map[netip.Addr]lease.Lease // changed since the last Settle
@@ -111,7 +113,7 @@ func (m *Machine) Step(now time.Time, ev Event) Effects {
 	case Order:
 		m.out.Refused = m.order(now, ev)
 	}
-	if m.replan != nil && m.State() == Normal {
+	if m.replan != nil && m.State() == Normal && m.settleBy.IsZero() {
 		m.plan(now, m.replan)
 	}
 	m.replan = nil
@@ -140,7 +142,7 @@ func (m *Machine) Settle(err error) {
 
 // rearm sets the timers of a state that the Machine has fallen back to.
 func (m *Machine) rearm() {
-	m.balanceAt, m.freeAt, m.fenceAt, m.leaving = time.Time{}, time.Time{}, time.Time{}, false
+	m.balanceAt, m.settleBy, m.freeAt, m.fenceAt, m.leaving = time.Time{}, time.Time{}, time.Time{}, time.Time{}, false
 	switch m.stored() {
 	case PartnerDown:
 		m.freeAt = m.peer.Since
@@ -207,11 +209,15 @@ func (m *Machine) become(now time.Time, to State, cause string) {
 	m.out.peer(m.peer)
 	m.note(Info, "I move from %v to %v (%s)", from, to, cause)
 	m.report(now)
-	m.balanceAt, m.freeAt, m.fenceAt, m.leaving = time.Time{}, time.Time{}, time.Time{}, false
+	m.balanceAt, m.settleBy, m.freeAt, m.fenceAt, m.leaving = time.Time{}, time.Time{}, time.Time{}, time.Time{}, false
 	switch to {
 	case Normal:
-		m.balance(now, false)
 		m.queue.requeue()
+		if m.cfg.EagerBalance {
+			m.balance(now, false)
+		} else {
+			m.balanceAt, m.settleBy = now.Add(settleTime), now.Add(maxSettleTime)
+		}
 		m.note(Info, "Both servers normal")
 	case CommunicationsInterrupted:
 		if m.cfg.SafePeriod > 0 {
@@ -308,6 +314,7 @@ func (m *Machine) connected(now time.Time, s Session) {
 	s.ReceiveTimer = min(max(s.ReceiveTimer, minReceive), maxReceive)
 	m.session = &s
 	m.xid, m.heard, m.asked, m.learning = 0, false, false, false
+	m.unseen = m.queue.next
 	m.connectedAt, m.sentAt, m.receivedAt, m.ackedAt = now, now, now, now
 	if m.cfg.Role == Secondary && m.peer.MCLT != s.MCLT {
 		m.peer.MCLT = s.MCLT
@@ -344,6 +351,11 @@ func (m *Machine) received(now time.Time, f *Frame) {
 		return
 	}
 	m.receivedAt = now
+	if skewed(now, f.Time) {
+		// No time that the two tell each other means the same to both. It cures itself: see AnswerConnect.
+		m.close(now, RejectTimeMismatch, fmt.Errorf("%w: the peer's clock is off by %v", RejectTimeMismatch, f.Time.Sub(now)))
+		return
+	}
 	switch b := f.Body.(type) {
 	case *StateReport:
 		m.partnerState(now, b)

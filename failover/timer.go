@@ -119,7 +119,12 @@ func (m *Machine) tickSession(now time.Time) {
 	case !now.Before(m.contactAt()):
 		m.send(now, &Contact{})
 	}
-	if m.State() == Normal && !m.balanceAt.IsZero() && !now.Before(m.balanceAt) {
+	if m.State() != Normal || m.balanceAt.IsZero() || now.Before(m.balanceAt) {
+		return
+	}
+	if now.Before(m.settleBy) && now.Before(m.progressAt.Add(settleTime)) {
+		m.balanceAt = now.Add(settleTime) // the partner is still telling what it did
+	} else {
 		m.queue.requeue() // what the partner did not want yet, such as the end of a lease that it saw last longer
 		m.balance(now, true)
 	}
@@ -138,7 +143,7 @@ func (m *Machine) expire(now time.Time) {
 				m.set(m.over(ended(l, lease.Expired, now)))
 			case lease.Abandoned:
 				to := lease.Free
-				if l.Unacked && l.Rewind != 0 && l.Rewind != m.cfg.Role.own() {
+				if l.Unacked && l.Rewind != m.cfg.Role.own() {
 					to = lease.Reset // the partner may have let its client stay: it must agree
 				}
 				m.set(ended(l, to, now))

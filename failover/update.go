@@ -84,19 +84,22 @@ func (m *Machine) tell(now time.Time, u *update) {
 		l.Rewind = 0
 		m.put(was, l)
 	}
-	xid := m.send(now, &BindingUpdate{Bindings: []Binding{bindingOf(now, l)}})
+	xid := m.send(now, &BindingUpdate{Bindings: []Binding{m.bindingOf(now, l)}})
 	m.queue.flying(u, xid, l)
 }
 
 // bindingOf is what a BNDUPD says of a lease. Draft 7.1.1; ISC dhcpd wants an ABANDONED address without a client, and
 // skips an available one whose lease seems not to have ended.
-func bindingOf(now time.Time, l lease.Lease) Binding {
+func (m *Machine) bindingOf(now time.Time, l lease.Lease) Binding {
 	b := Binding{
 		Addr: l.Addr, Status: l.Status, Client: l.Client, Flags: l.Flags,
 		Expiry: l.Expiry, PotentialExpiry: l.SentPotentialExpiry, Since: l.Since, LastTransaction: l.LastTransaction,
 	}
 	if l.Status == lease.Abandoned {
 		b.Client = lease.Client{}
+	}
+	if l.Status == lease.Active && !m.cfg.NoClientInfo {
+		b.RequestOptions = clientInfo(l)
 	}
 	if l.Status.Available() {
 		b.Expiry = earlier(b.Expiry, now)

@@ -173,21 +173,26 @@ func (m *Machine) consider(now time.Time, b Binding) *refusal {
 		return &refusal{RejectIllegalAddress, "unknown IP address"}
 	}
 	l := m.get(b.Addr)
+	no := m.weigh(now, l, b)
+	m.conflict(l, b, no == nil)
+	if no != nil {
+		return no
+	}
+	m.set(m.merge(now, l, b))
+	return nil
+}
+
+// weigh decides between the partner's update b and our record l.
+func (m *Machine) weigh(now time.Time, l lease.Lease, b Binding) *refusal {
 	u, isc := m.queue.entries[b.Addr], m.partnerIsISC()
 	duel := u != nil && u.phase == inFlight
 	if duel && (isc && outranksISC(m.cfg.Role, u.told, b) || !isc && outranks(m.cfg.Role, u.told, b)) {
 		return &refusal{RejectLessCritical, "incoming update is less critical than outgoing update"}
 	}
-	if !duel || isc || u.again { // else the partner counts on winning
-		if no := judge(m.cfg.Role, now, l, b); no != nil {
-			return no
-		}
+	if duel && !isc && !u.again {
+		return nil // the partner counts on winning
 	}
-	if l.Status == lease.Active && b.Status == lease.Active && !b.Client.Is(l.Client) && l.Expiry.After(now) {
-		m.note(Error, "Lease conflict at %v: held by %v here and by %v at the peer", l.Addr, l.Client, b.Client)
-	}
-	m.set(m.merge(now, l, b))
-	return nil
+	return judge(m.cfg.Role, now, l, b)
 }
 
 // merge is l after an accepted update of the partner.
@@ -206,6 +211,9 @@ func (m *Machine) merge(now time.Time, l lease.Lease, b Binding) lease.Lease {
 	}
 	if l.Client != was.Client {
 		l.HostName, l.VendorClass, l.RelayInfo = "", "", ""
+	}
+	if err := takeClientInfo(&l, b.RequestOptions); err != nil {
+		m.note(Debug, "%v: %v", l.Addr, err)
 	}
 	l.Since = lease.Second(b.Since)
 	if l.Since.IsZero() && b.Status != lease.Free {

@@ -35,7 +35,9 @@ type node struct {
 	inbox   [][]byte // encoded messages on their way here
 	fail    error    // what the ledger says to the next save
 	dead    bool     // it does not run
-	log     []string
+
+	conflicts []Conflict
+	log       []string
 }
 
 func newWorld(t *testing.T, addrs int) *world {
@@ -107,6 +109,9 @@ func (n *node) step(ev Event) error {
 		}
 	}
 	n.machine.Settle(err)
+	if err == nil {
+		n.conflicts = append(n.conflicts, e.Conflicts...)
+	}
 	for _, note := range e.Notes {
 		n.log = append(n.log, note.Text)
 		if !n.w.quiet {

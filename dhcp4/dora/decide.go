@@ -26,6 +26,7 @@ const (
 // facts are what one address is to one client at one moment: all that decides whether the client gets it.
 type facts struct {
 	status    lease.Status
+	ended     bool   // its time is over; with a partner, that alone does not make it free
 	own       bool   // the client holds the address, or is the last that did
 	offered   holder // for whom it is kept
 	reserved  bool   // it is set aside for another client
@@ -169,6 +170,10 @@ func (r request) decideNetwork() (verdict, bool) {
 func (r request) decideLease() verdict {
 	switch r.status {
 	case lease.Active:
+		if !r.own && r.ended {
+			// The partner may have ended it, and given the address to this client.
+			return passed("lease in transition state " + r.status.String())
+		}
 		if !r.own {
 			return refused(toldUnavailable, unavailable)
 		}

@@ -141,6 +141,7 @@ func (s *Server) consider(q *query, n *network, l lease.Lease) candidate {
 	own := l.Client.Is(q.client)
 	c.facts = facts{
 		status:   l.Status,
+		ended:    !l.Expiry.After(q.now),
 		own:      own,
 		offered:  s.offers.holder(q.now, q.key(n), l.Addr),
 		reserved: s.fixed[l.Addr] || !own && l.Flags&lease.Reserved != 0,

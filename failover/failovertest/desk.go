@@ -200,6 +200,8 @@ func (s *server) request(q *query) {
 	taken = taken && !mine
 	until, want, limit := s.terms(q, l)
 	switch {
+	case l.Status == lease.Active && !own && !l.Expiry.After(q.now):
+		return // the partner may have ended it, and given it to this client
 	case l.Status == lease.Active && !own, l.Status.Available() && s.status.Mine(q.now, l) && taken:
 		s.refuse(q, "unavailable")
 		return
