@@ -43,11 +43,12 @@ func (r Role) partners() lease.Status {
 	return lease.Free
 }
 
-// Defaults of a Config, as dhcpd.conf(5) has them.
+// Defaults of a Config, as dhcpd.conf(5) has them but for the last.
 const (
 	DefaultPort         = 647
 	DefaultMaxUnacked   = 100
 	DefaultReceiveTimer = 20 * time.Second
+	DefaultProbeTimeout = 3 * time.Second
 )
 
 // Figures that are not configured: reference values of ISC dhcpd, which has them fixed as well.
@@ -59,6 +60,7 @@ const (
 	maxReceive    = 24 * time.Hour   // what a partner may ask for
 	maxPartnerWin = 1 << 16          // updates in flight, whatever the partner allows
 	maxDue        = 1024             // leases expired in one Step
+	probeTime     = 1 * time.Second  // between messages, where it is watched whether the partner takes them
 	settleTime    = 1 * time.Second  // without updates, before the first balance in NORMAL
 	maxSettleTime = 5 * time.Second  // until that at most
 	stuckTime     = 30 * time.Second // without an expected answer, though the connection lives
@@ -95,6 +97,13 @@ type Config struct {
 	// get MCLT once the partner's knowledge has run out, as from ISC dhcpd.
 	FullLeases bool
 
+	// ProbeTimeout is how long the partner may take no octets before the connection is given up: a pulled cable is noticed
+	// then, long before ReceiveTimer ends. CONTACT is sent every second so that there are octets to take. Whole seconds;
+	// zero is 3 s, less than zero is never. It needs Linux and TCP.
+	ProbeTimeout time.Duration
+	// TrustSecs believes clients that say in each DHCPDISCOVER that they have only begun to ask. Without it one of the
+	// partner's that has asked for more than MaxSecs is answered whatever it says.
+	TrustSecs bool
 	// EagerBalance balances the pools on entering NORMAL at once, as ISC dhcpd does, and not when the partner has told
 	// what it did while it was not heard: an address may then be given away that has just been taken.
 	EagerBalance bool
@@ -134,6 +143,8 @@ func (c Config) Validate() error {
 		return bad("ReceiveTimer", c.ReceiveTimer, "want whole seconds, at least 3")
 	case c.MaxUnacked < 0 || c.MaxUnacked > maxPartnerWin:
 		return bad("MaxUnacked", c.MaxUnacked, fmt.Sprintf("want 1 to %d", maxPartnerWin))
+	case c.ProbeTimeout > 0 && c.ProbeTimeout%time.Second != 0:
+		return bad("ProbeTimeout", c.ProbeTimeout, "want whole seconds, 0 for 3 s, or less for never")
 	case c.SafePeriod < 0 || c.SafePeriod%time.Second != 0:
 		return bad("SafePeriod", c.SafePeriod, "want whole seconds, or 0 for never")
 	case len(c.Pools) == 0:
@@ -149,6 +160,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxUnacked == 0 {
 		c.MaxUnacked = DefaultMaxUnacked
+	}
+	if c.ProbeTimeout == 0 {
+		c.ProbeTimeout = DefaultProbeTimeout
 	}
 	if c.Local.Port() == 0 {
 		c.Local = netip.AddrPortFrom(c.Local.Addr(), DefaultPort)

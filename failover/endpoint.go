@@ -49,6 +49,7 @@ type Endpoint struct {
 	book      *lease.Book
 	fence     func(context.Context) error
 	conflict  func(Conflict)
+	patience  *patience
 
 	inbox   chan item
 	status  atomic.Pointer[Status]
@@ -84,7 +85,8 @@ func NewEndpoint(cfg Config, book *lease.Book, o Options) (*Endpoint, error) {
 	}
 	e := &Endpoint{
 		cfg: cfg.withDefaults(), transport: o.Transport, log: o.Logger, book: book, machine: m,
-		fence: o.Fence, conflict: o.Conflict, inbox: make(chan item, maxInbox), stopped: make(chan struct{}),
+		fence: o.Fence, conflict: o.Conflict, patience: newPatience(),
+		inbox: make(chan item, maxInbox), stopped: make(chan struct{}),
 	}
 	if e.log == nil {
 		e.log = zap.NewNop()

@@ -25,6 +25,7 @@ type Session struct {
 	VendorClass  string        // what the partner says it is
 	MCLT         time.Duration // what the primary says; zero where this server is the primary
 	HBA          pool.HBA      // likewise
+	Watched      bool          // the connection fails if the partner takes no octets for Config.ProbeTimeout
 }
 
 // Connected says that a connection is up, after CONNECT and an accepting CONNECTACK.

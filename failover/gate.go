@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -93,9 +94,17 @@ func (s Status) Limit(cfg Config, now time.Time, l lease.Lease, c lease.Client, 
 // Answers is Status.Answers, now.
 func (e *Endpoint) Answers() error { return e.status.Load().Answers() }
 
-// Serves is Status.Serves, now.
+// Serves is Status.Serves, now. A client that counts no secs and yet asks for long is answered as if it did: see
+// Config.TrustSecs.
 func (e *Endpoint) Serves(stid []byte, secs uint16) error {
-	return e.status.Load().Serves(e.cfg, stid, secs)
+	err := e.status.Load().Serves(e.cfg, stid, secs)
+	if e.cfg.TrustSecs || !errors.Is(err, ErrBalanced) {
+		return err
+	}
+	if e.patience.waited(time.Now(), stid) > time.Duration(e.cfg.MaxSecs)*time.Second {
+		return nil
+	}
+	return err
 }
 
 // Mine is Status.Mine, now.

@@ -217,6 +217,7 @@ func (e *Endpoint) handshake(conn net.Conn) (*link, *Reader, error) {
 		e.release()
 		return nil, nil, err
 	}
+	s.Watched = cfg.ProbeTimeout > 0 && watch(conn, cfg.ProbeTimeout)
 	return &link{conn: conn, session: s, out: make(chan []byte, maxUnwritten), closed: make(chan struct{})}, r, nil
 }
 

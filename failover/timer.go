@@ -62,9 +62,13 @@ func (m *Machine) windowFull() bool {
 }
 
 // contactAt is when something must be sent, so that the partner does not give up: a third of its receive timer (draft
-// 8.3) after the last message.
+// 8.3) after the last message; or sooner, so that it shows if the partner takes nothing any more.
 func (m *Machine) contactAt() time.Time {
-	return m.sentAt.Add((m.session.ReceiveTimer / 3).Truncate(time.Second))
+	every := (m.session.ReceiveTimer / 3).Truncate(time.Second)
+	if m.session.Watched {
+		every = min(every, probeTime)
+	}
+	return m.sentAt.Add(every)
 }
 
 // mourning reports whether the connection was lost and the state that follows could not be saved then.
