@@ -109,7 +109,7 @@ func (f *flaky) Apply(ctx context.Context, b lease.Batch) error {
 	return f.Memory.Apply(ctx, b)
 }
 
-func (f *flaky) Load(ctx context.Context) (iter.Seq[lease.Lease], []lease.Peer, error) {
+func (f *flaky) Load(ctx context.Context) (iter.Seq2[lease.Lease, error], []lease.Peer, error) {
 	return f.Memory.Load(ctx)
 }
 

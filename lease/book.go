@@ -57,7 +57,10 @@ func OpenBook(ctx context.Context, s Store, cfg BookConfig) (*Book, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lease: load: %w", err)
 	}
-	for l := range leases {
+	for l, err := range leases {
+		if err != nil {
+			return nil, fmt.Errorf("lease: load: %w", err)
+		}
 		if !l.Addr.Is4() || !l.Status.Valid() {
 			return nil, fmt.Errorf("lease: load: %w: %v in status %v", ErrCorrupt, l.Addr, l.Status)
 		}

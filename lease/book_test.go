@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
@@ -316,4 +317,21 @@ func TestBookMemory(t *testing.T) {
 		t.Logf("a lease takes %d octets", per)
 	}
 	runtime.KeepAlive(b)
+}
+
+// halfRead is a Store that can be read in part.
+type halfRead struct{ *Memory }
+
+func (s halfRead) Load(ctx context.Context) (iter.Seq2[Lease, error], []Peer, error) {
+	return func(yield func(Lease, error) bool) {
+		if yield(held(1, someone(1)), nil) {
+			yield(Lease{}, ErrCorrupt)
+		}
+	}, nil, nil
+}
+
+func TestBookNeedsAllLeases(t *testing.T) {
+	if _, err := OpenBook(t.Context(), halfRead{NewMemory()}, BookConfig{}); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a Book that misses leases: %v", err)
+	}
 }

@@ -23,7 +23,7 @@ type Memory struct {
 func NewMemory() *Memory { return new(Memory) }
 
 // Load implements Store. It gives the Leases in the order of addresses.
-func (m *Memory) Load(ctx context.Context) (iter.Seq[Lease], []Peer, error) {
+func (m *Memory) Load(ctx context.Context) (iter.Seq2[Lease, error], []Peer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
@@ -37,7 +37,13 @@ func (m *Memory) Load(ctx context.Context) (iter.Seq[Lease], []Peer, error) {
 	for _, name := range slices.Sorted(maps.Keys(m.peers)) {
 		peers = append(peers, m.peers[name])
 	}
-	return slices.Values(leases), peers, nil
+	return func(yield func(Lease, error) bool) {
+		for _, l := range leases {
+			if !yield(l, nil) {
+				return
+			}
+		}
+	}, peers, nil
 }
 
 // Apply implements Store.

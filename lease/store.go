@@ -47,8 +47,9 @@ func (b Batch) Empty() bool { return len(b.Changes) == 0 && len(b.Peers) == 0 }
 // Store keeps Leases and Peers where a crash cannot reach them. Its methods may be called from several goroutines.
 type Store interface {
 	// Load gives every Lease on record, each address once, in no order, and every Peer. It is called once, before
-	// the first Apply.
-	Load(ctx context.Context) (iter.Seq[Lease], []Peer, error)
+	// the first Apply. Where reading fails half way the last pair has the error, and no Lease: who has not seen all
+	// leases must not serve.
+	Load(ctx context.Context) (iter.Seq2[Lease, error], []Peer, error)
 	// Apply makes the whole batch durable and returns, or returns an error and nothing of the batch is on record
 	// or ever will be. Each Change.Old must be what is on record, else ErrConflict. After an error that is not
 	// ErrConflict the Store may be tried again.

@@ -21,7 +21,7 @@ type brittle struct {
 
 var errDisk = errors.New("disk full")
 
-func (b *brittle) Load(ctx context.Context) (iter.Seq[lease.Lease], []lease.Peer, error) {
+func (b *brittle) Load(ctx context.Context) (iter.Seq2[lease.Lease, error], []lease.Peer, error) {
 	return b.Store.Load(ctx)
 }
 

@@ -188,8 +188,8 @@ func (s *server) stored(a netip.Addr) lease.Lease {
 		s.m.fail("I10", a, "%s cannot read its store: %v", s.name, err)
 		return lease.Lease{}
 	}
-	for l := range leases {
-		if l.Addr == a {
+	for l, err := range leases {
+		if err == nil && l.Addr == a {
 			return l
 		}
 	}

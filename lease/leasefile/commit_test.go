@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"runtime"
-	"slices"
 	"sync"
 	"testing"
 
@@ -105,7 +104,14 @@ func TestGroupCommit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(slices.Collect(leases)); n != 11 {
+	n := 0
+	for _, err := range leases {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 11 {
 		t.Errorf("%d leases, want 11", n)
 	}
 	if err := s.Close(); err != nil {

@@ -201,7 +201,11 @@ func TestRotUnderway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range leases {
+	var failed error
+	for _, failed = range leases {
+	}
+	if !errors.Is(failed, lease.ErrCorrupt) {
+		t.Errorf("the leases end with %v, want what is wrong", failed)
 	}
 	if err := s.Apply(t.Context(), grant(3, 1)); !errors.Is(err, lease.ErrCorrupt) {
 		t.Errorf("Apply on a picture that is not whole: %v", err)

@@ -140,7 +140,10 @@ func testCrash(t *testing.T, seed uint64) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for l := range leases {
+		for l, err := range leases {
+			if err != nil {
+				t.Fatal(err)
+			}
 			got[l.Addr] = l
 		}
 		for _, w := range writers {

@@ -74,7 +74,10 @@ func contentOf(t testing.TB, s *leasefile.Store) content {
 	if err != nil {
 		t.Fatalf("Load: %v", err)
 	}
-	for l := range leases {
+	for l, err := range leases {
+		if err != nil {
+			t.Fatal(err)
+		}
 		c.leases[l.Addr] = l
 	}
 	c.peers = peers

@@ -92,7 +92,10 @@ func fuzzOpen(t *testing.T, disk *leasetest.Disk) (c fuzzContent, damaged, torn 
 			t.Fatal(err)
 		}
 		m := map[netip.Addr]lease.Lease{}
-		for l := range leases {
+		for l, err := range leases {
+			if err != nil {
+				t.Fatal(err)
+			}
 			if _, ok := m[l.Addr]; ok {
 				t.Errorf("%v is given twice", l.Addr)
 			}

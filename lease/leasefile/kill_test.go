@@ -44,7 +44,10 @@ func serve(path string) error {
 	if err != nil {
 		return err
 	}
-	for l := range leases {
+	for l, err := range leases {
+		if err != nil {
+			return err
+		}
 		have[l.Addr.String()] = l
 	}
 	errs := make(chan error)

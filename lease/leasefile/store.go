@@ -111,11 +111,10 @@ type entry struct {
 // sound. The caller closes the Store.
 func Open(path string, cfg Config) (*Store, error) { return open(path, cfg, time.Now()) }
 
-// Load implements lease.Store. The leases are read from the file as they are asked for. If that fails half way they
-// end early, as an iterator has no other way, and every later Apply fails with the reason, because a server that
-// misses leases would give them away. Load may be called at any time; a compaction waits until the leases were all
+// Load implements lease.Store. The leases are read from the file as they are asked for. If that fails half way every
+// later Apply fails with the reason, too, because a server that misses leases would give them away. Load may be called at any time; a compaction waits until the leases were all
 // given, and the loop over them must not call Compact or Close.
-func (s *Store) Load(ctx context.Context) (iter.Seq[lease.Lease], []lease.Peer, error) {
+func (s *Store) Load(ctx context.Context) (iter.Seq2[lease.Lease, error], []lease.Peer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, fmt.Errorf("leasefile: load: %w", err)
 	}
@@ -131,13 +130,21 @@ func (s *Store) Load(ctx context.Context) (iter.Seq[lease.Lease], []lease.Peer, 
 	for _, name := range slices.Sorted(maps.Keys(s.peers)) {
 		peers = append(peers, s.peers[name])
 	}
-	return func(yield func(lease.Lease) bool) {
-		if err := s.load(ctx, yield); err != nil {
+	return func(yield func(lease.Lease, error) bool) {
+		stopped := false
+		err := s.load(ctx, func(l lease.Lease) bool {
+			stopped = !yield(l, nil)
+			return !stopped
+		})
+		if err != nil {
 			err = fmt.Errorf("leasefile: load: %w", err)
 			s.mu.Lock()
 			s.failed = err
 			s.mu.Unlock()
 			s.report(err)
+			if !stopped {
+				yield(lease.Lease{}, err)
+			}
 		}
 	}, peers, nil
 }

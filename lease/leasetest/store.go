@@ -95,7 +95,10 @@ func load(t *testing.T, s lease.Store) (map[netip.Addr]lease.Lease, map[string]l
 		t.Fatalf("Load: %v", err)
 	}
 	leases, peers := map[netip.Addr]lease.Lease{}, map[string]lease.Peer{}
-	for l := range seq {
+	for l, err := range seq {
+		if err != nil {
+			t.Fatalf("Load: %v", err)
+		}
 		if _, ok := leases[l.Addr]; ok {
 			t.Errorf("Load gives %v twice", l.Addr)
 		}
