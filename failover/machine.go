@@ -38,12 +38,15 @@ type Machine struct {
 	xid         uint32    // of the last message sent on it
 	heard       bool      // whether the partner's STATE has come on it
 	asked       bool      // whether we have asked for updates on it
+	fresh       bool      // nothing has come on it
 	learning    bool      // the partner is answering that
 	progressAt  time.Time // of the last update that it sent, or our question
 	ackedAt     time.Time // of its last acknowledgement, or when there was none to wait for
 	connectedAt time.Time
 	sentAt      time.Time
 	receivedAt  time.Time
+
+	behind time.Duration // how far the partner's clock is behind ours, at least; 0 if it is not
 
 	queue     updates
 	answer    *answer    // of the partner's UPDREQ or UPDREQALL; nil if there is none
@@ -314,7 +317,7 @@ func (m *Machine) connected(now time.Time, s Session) {
 	s.ReceiveTimer = min(max(s.ReceiveTimer, minReceive), maxReceive)
 	m.session = &s
 	m.xid, m.heard, m.asked, m.learning = 0, false, false, false
-	m.unseen = m.queue.next
+	m.unseen, m.fresh = m.queue.next, true
 	m.connectedAt, m.sentAt, m.receivedAt, m.ackedAt = now, now, now, now
 	if m.cfg.Role == Secondary && m.peer.MCLT != s.MCLT {
 		m.peer.MCLT = s.MCLT
@@ -349,6 +352,9 @@ var (
 func (m *Machine) received(now time.Time, f *Frame) {
 	if m.session == nil {
 		return
+	}
+	if d := now.Sub(f.Time); m.fresh || d < m.behind {
+		m.behind, m.fresh = max(d, 0), false // the least counts: the rest is time on the way
 	}
 	m.receivedAt = now
 	if skewed(now, f.Time) {

@@ -275,3 +275,27 @@ func TestSilentPartner(t *testing.T) {
 	p.state(CommunicationsInterrupted)
 	s.state(CommunicationsInterrupted)
 }
+
+// TestExpiryByThePartnersClock has the secondary's clock half a minute behind: what it gave ends for its client later
+// than the primary's clock says.
+func TestExpiryByThePartnersClock(t *testing.T) {
+	w := newWorld(t, 20)
+	w.nodes[1].skew = -30 * time.Second
+	w.connect()
+	w.pass(5 * time.Second)
+	p, s := w.nodes[0], w.nodes[1]
+	l, err := s.grant(mac(1), 10*time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(10*time.Minute - time.Second) // for the client there is a second left
+	if got := p.book.Get(l.Addr).Status; got != lease.Active {
+		t.Errorf("a second before the end the primary has %v", got)
+	}
+	w.pass(3 * time.Second)
+	for _, n := range w.nodes {
+		if got := n.book.Get(l.Addr).Status; !got.Available() {
+			t.Errorf("after the end %s has %v", n.name, got)
+		}
+	}
+}

@@ -48,7 +48,7 @@ func (m *Machine) Deadline() (time.Time, bool) {
 	if m.startup.IsZero() && m.cfg.Role.expires(m.stored()) {
 		for _, p := range m.cfg.Pools {
 			if t, ok := p.NextExpiry(); ok {
-				sooner(t)
+				sooner(t.Add(m.behind))
 			}
 		}
 	}
@@ -134,12 +134,12 @@ func (m *Machine) tickSession(now time.Time) {
 	}
 }
 
-// expire ends what is due, a bounded number in one Step.
+// expire ends what is due, a bounded number in one Step. What the partner gave ends by the partner's clock.
 func (m *Machine) expire(now time.Time) {
 	for _, p := range m.cfg.Pools {
-		for _, l := range p.Due(now, maxDue) {
+		for _, l := range p.Due(now.Add(-m.behind), maxDue) {
 			l = m.get(l.Addr)
-			if l.Expiry.After(now) {
+			if l.Expiry.After(now.Add(-m.behind)) {
 				continue // renewed in this round
 			}
 			switch l.Status {

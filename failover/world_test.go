@@ -32,9 +32,10 @@ type node struct {
 	book    *lease.Book
 	pool    *pool.Pool
 	machine *Machine
-	inbox   [][]byte // encoded messages on their way here
-	fail    error    // what the ledger says to the next save
-	dead    bool     // it does not run
+	inbox   [][]byte      // encoded messages on their way here
+	fail    error         // what the ledger says to the next save
+	dead    bool          // it does not run
+	skew    time.Duration // of its clock
 
 	conflicts []Conflict
 	log       []string
@@ -89,6 +90,9 @@ func (n *node) boot(pc pool.Config) {
 	n.step(Started{})
 }
 
+// now is what the clock of the node shows.
+func (n *node) now() time.Time { return n.w.now.Add(n.skew) }
+
 func (n *node) other() *node {
 	if n == n.w.nodes[0] {
 		return n.w.nodes[1]
@@ -99,7 +103,7 @@ func (n *node) other() *node {
 // step does one Step and its effects, as Endpoint does.
 func (n *node) step(ev Event) error {
 	n.w.t.Helper()
-	e := n.machine.Step(n.w.now, ev)
+	e := n.machine.Step(n.now(), ev)
 	err := n.fail
 	n.fail = nil
 	if err == nil {
@@ -211,8 +215,8 @@ func (w *world) pass(d time.Duration) {
 		var due *node
 		at := end
 		for _, n := range w.nodes {
-			if t, ok := n.machine.Deadline(); ok && !n.dead && !t.After(at) {
-				due, at = n, t
+			if t, ok := n.machine.Deadline(); ok && !n.dead && !t.Add(-n.skew).After(at) {
+				due, at = n, t.Add(-n.skew)
 			}
 		}
 		if at.After(w.now) {
@@ -223,7 +227,7 @@ func (w *world) pass(d time.Duration) {
 			return
 		}
 		err := due.step(Tick{})
-		if t, ok := due.machine.Deadline(); ok && err == nil && !t.After(w.now) && t.Equal(at) {
+		if t, ok := due.machine.Deadline(); ok && err == nil && !t.After(due.now()) && t.Add(-due.skew).Equal(at) {
 			w.t.Fatalf("%s in %v: a Tick did not move the Deadline %v", due.name, due.machine.State(), t)
 		}
 	}
@@ -265,7 +269,7 @@ func mac(i byte) lease.Client {
 // grant gives a client an address as dora would: its own, or a new one; and returns what it is told.
 func (n *node) grant(c lease.Client, want time.Duration) (lease.Lease, error) {
 	n.w.t.Helper()
-	now := n.w.now
+	now := n.now()
 	var old lease.Lease
 	for l := range n.book.ByClient(0, c) {
 		if l.Status == lease.Active {
