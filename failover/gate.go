@@ -98,7 +98,7 @@ func (e *Endpoint) Answers() error { return e.status.Load().Answers() }
 // Config.TrustSecs.
 func (e *Endpoint) Serves(stid []byte, secs uint16) error {
 	err := e.status.Load().Serves(e.cfg, stid, secs)
-	if e.cfg.TrustSecs || !errors.Is(err, ErrBalanced) {
+	if secs != 0 || e.cfg.TrustSecs || !errors.Is(err, ErrBalanced) {
 		return err
 	}
 	if e.patience.waited(time.Now(), stid) > time.Duration(e.cfg.MaxSecs)*time.Second {
