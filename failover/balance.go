@@ -48,7 +48,7 @@ func (m *Machine) balance(now time.Time, ask bool) (given int) {
 	if ask && short {
 		m.send(now, &PoolRequest{})
 	}
-	m.balanced, m.balanceAt, m.settleBy = now, time.Time{}, time.Time{}
+	m.balanced, m.balanceAt = now, time.Time{}
 	for _, p := range m.cfg.Pools {
 		m.plan(now, p)
 	}

@@ -60,9 +60,8 @@ const (
 	maxReceive    = 24 * time.Hour   // what a partner may ask for
 	maxPartnerWin = 1 << 16          // updates in flight, whatever the partner allows
 	maxDue        = 1024             // leases expired in one Step
+	maxLook       = 1 << 16          // addresses looked at in one Step for an UPDREQALL
 	probeTime     = 1 * time.Second  // between messages, where it is watched whether the partner takes them
-	settleTime    = 1 * time.Second  // without updates, before the first balance in NORMAL
-	maxSettleTime = 5 * time.Second  // until that at most
 	stuckTime     = 30 * time.Second // without an expected answer, though the connection lives
 )
 
@@ -111,6 +110,13 @@ type Config struct {
 	// option of the draft that ISC dhcpd skips.
 	NoClientInfo bool
 
+	// Secret, if there is one, is what the messages both ways are proven with (draft 11.1): at least 16 octets, the same
+	// on both sides, and better of each relationship its own. The partner must have it, too: one that does not is told
+	// so and not spoken with, as is one that proves its messages where there is no Secret. ISC dhcpd has none.
+	Secret Secret
+	// DigestType says how; zero is DigestHMACSHA256, which another Tandem understands.
+	DigestType DigestType
+
 	Balance pool.Balance // when and how many available addresses move between the partners
 	Pools   []*pool.Pool // all the addresses of the relationship, the same on both sides
 }
@@ -147,6 +153,10 @@ func (c Config) Validate() error {
 		return bad("ProbeTimeout", c.ProbeTimeout, "want whole seconds, 0 for 3 s, or less for never")
 	case c.SafePeriod < 0 || c.SafePeriod%time.Second != 0:
 		return bad("SafePeriod", c.SafePeriod, "want whole seconds, or 0 for never")
+	case c.Secret != nil && len(c.Secret) < minSecret:
+		return bad("Secret", fmt.Sprintf("of %d octets", len(c.Secret)), fmt.Sprintf("want at least %d, or none", minSecret))
+	case c.DigestType > DigestHMACSHA256:
+		return bad("DigestType", uint8(c.DigestType), "want DigestHMACMD5, DigestHMACSHA256, or 0 for the latter")
 	case len(c.Pools) == 0:
 		return errors.New("failover: Config.Pools is empty: there is nothing to share")
 	}
@@ -163,6 +173,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ProbeTimeout == 0 {
 		c.ProbeTimeout = DefaultProbeTimeout
+	}
+	if c.DigestType == 0 {
+		c.DigestType = DigestHMACSHA256
 	}
 	if c.Local.Port() == 0 {
 		c.Local = netip.AddrPortFrom(c.Local.Addr(), DefaultPort)

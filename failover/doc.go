@@ -45,6 +45,24 @@
 // their own in RESOLUTION-INTERRUPTED. PAUSED and SHUTDOWN are for a server that an operator stops: see [OrderKind].
 // The tables in transition.go are the whole of it.
 //
+// # Security
+//
+// By the protocol alone a partner is whoever comes from its address. Nothing is taken from a connection before CONNECT and
+// CONNECTACK have passed on it; whoever dallies has 15 s, and only the newest 64 connections wait at a time, so that
+// strangers at that address do not keep the partner out. Between two Tandem nodes more can be demanded, of each message or
+// of the whole connection, or both:
+//
+//   - Config.Secret: a digest, made with a shared secret, in each message (draft 11.1). It proves who speaks, and hides
+//     nothing.
+//   - [TLS]: certificates on both sides, and privacy.
+//
+// Who demands one of these does not speak with a partner that cannot, and says so on both sides; ISC dhcpd can neither.
+//
+// # Several relationships
+//
+// There may be an Endpoint for each of several partners, or several for one partner, on ports of their own or, between
+// Tandem nodes, behind a [Mux]; each has its own pools.
+//
 // # Structure
 //
 // [Machine] is the protocol as a function of time and events, without clock, goroutine, lock or I/O; Endpoint is the

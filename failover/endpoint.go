@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	maxInbox  = 1024            // events that wait for the loop; past it whoever brings one waits
-	maxBatch  = 512             // events that are decided before the ledger is written once
+	maxInbox  = 1024            // events of each kind that wait for the loop; past it whoever brings one waits
+	maxBatch  = 512             // events of each kind that are decided before the ledger is written once
 	retryTime = 1 * time.Second // after a write that failed
 )
 
@@ -25,7 +25,7 @@ var ErrStopped = errors.New("failover: endpoint is stopped")
 
 // Options are what an Endpoint is given besides its Config. The zero value is a good one.
 type Options struct {
-	Transport Transport   // nil is TCP between Config.Local and Config.Partner
+	Transport Transport   // nil is TCP between Config.Local and Config.Partner; see also TLS and Mux
 	Logger    *zap.Logger // nil is silent
 	// Conflict, if not nil, is told of each binding that both partners had changed without the other, and how it was
 	// resolved. It is called from the Endpoint's loop, after that is durable, and must not wait.
@@ -51,13 +51,17 @@ type Endpoint struct {
 	conflict  func(Conflict)
 	patience  *patience
 
-	inbox   chan item
+	inbox   chan item // what comes from the partner
+	calls   chan item // what clients and operators ask; it is taken first, so that a flood of the partner's does not delay it
 	status  atomic.Pointer[Status]
 	taken   atomic.Bool  // the one place for a connection
 	asking  atomic.Bool  // the fence is being asked
 	lenient atomic.Int64 // how many more updates than Config.MaxUnacked are announced: see drop
 	tasks   sync.WaitGroup
 	stopped chan struct{}
+
+	connects   newest
+	complaints complaints
 
 	// Of the loop alone.
 	machine *Machine
@@ -73,10 +77,15 @@ type item struct {
 }
 
 // NewEndpoint returns an Endpoint over the Book, to which the pools of cfg must have been made observers. It returns
-// the error of cfg.Validate.
+// the error of cfg.Validate, and of the Transport's Validate if it has one.
 func NewEndpoint(cfg Config, book *lease.Book, o Options) (*Endpoint, error) {
 	if cfg.SafePeriod > 0 && o.Fence == nil {
 		return nil, fmt.Errorf("failover: Config.SafePeriod is %v: it needs Options.Fence, to know that the peer is down", cfg.SafePeriod)
+	}
+	if v, ok := o.Transport.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			return nil, err
+		}
 	}
 	peer, _ := book.Peer(cfg.Name)
 	m, err := NewMachine(cfg, book, book.All(), peer)
@@ -86,7 +95,7 @@ func NewEndpoint(cfg Config, book *lease.Book, o Options) (*Endpoint, error) {
 	e := &Endpoint{
 		cfg: cfg.withDefaults(), transport: o.Transport, log: o.Logger, book: book, machine: m,
 		fence: o.Fence, conflict: o.Conflict, patience: newPatience(),
-		inbox: make(chan item, maxInbox), stopped: make(chan struct{}),
+		inbox: make(chan item, maxInbox), calls: make(chan item, maxInbox), stopped: make(chan struct{}),
 	}
 	if e.log == nil {
 		e.log = zap.NewNop()
@@ -130,15 +139,22 @@ func (e *Endpoint) next(ctx context.Context) []item {
 	}
 	var items []item
 	select {
+	case it := <-e.calls:
+		items = append(items, it)
 	case it := <-e.inbox:
 		items = append(items, it)
 	case <-tick:
 		items = append(items, item{event: Tick{}})
 	case <-ctx.Done():
 	}
-	for len(items) < maxBatch {
+	return drain(e.inbox, drain(e.calls, items))
+}
+
+// drain appends what waits in c, at most maxBatch items.
+func drain(c <-chan item, items []item) []item {
+	for range maxBatch {
 		select {
-		case it := <-e.inbox:
+		case it := <-c:
 			items = append(items, it)
 		default:
 			return items
@@ -244,7 +260,8 @@ func (e *Endpoint) admit(it item) bool {
 	if it.link != e.link {
 		return false
 	}
-	if _, ok := it.event.(Disconnected); ok {
+	if gone, ok := it.event.(Disconnected); ok {
+		e.distrust(gone.Cause)
 		e.unlink()
 	}
 	return true
@@ -281,11 +298,25 @@ func (e *Endpoint) leave(items []item) {
 		}
 	}
 	if e.link != nil {
-		bye := &Frame{Time: time.Now(), XID: e.machine.xid + 1, Body: &Disconnect{Reason: RejectUnknown, Text: "server is stopping"}}
-		if err := e.link.send([]*Frame{bye}); err != nil {
-			e.log.Debug("failover peer " + e.cfg.Name + ": " + err.Error())
-		}
+		e.bye(RejectUnknown, "server is stopping")
 		e.unlink()
+	}
+}
+
+// bye sends the last message of the connection in use.
+func (e *Endpoint) bye(r RejectReason, text string) {
+	f := &Frame{Time: time.Now(), XID: e.machine.xid + 1, Body: &Disconnect{Reason: r, Text: text}}
+	if err := e.link.send([]*Frame{f}); err != nil {
+		e.log.Debug("failover peer " + e.cfg.Name + ": " + err.Error())
+	}
+}
+
+// distrust says so, to the partner and to people (draft 11.1), if the connection ends because of a message that could
+// not be proven to be the partner's.
+func (e *Endpoint) distrust(cause error) {
+	if r, ok := digestReason(cause); ok {
+		e.log.Error("failover peer " + e.cfg.Name + ": a message is not the peer's: " + cause.Error())
+		e.bye(r, cause.Error())
 	}
 }
 
@@ -297,9 +328,9 @@ func (e *Endpoint) publish() {
 }
 
 // post brings an item to the loop. It waits for room.
-func (e *Endpoint) post(ctx context.Context, it item) error {
+func (e *Endpoint) post(ctx context.Context, to chan<- item, it item) error {
 	select {
-	case e.inbox <- it:
+	case to <- it:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -317,7 +348,7 @@ func (e *Endpoint) Commit(ctx context.Context, c lease.Change) error { return e.
 // ask brings an event to the loop and waits until what it caused is durable.
 func (e *Endpoint) ask(ctx context.Context, ev Event) error {
 	done := make(chan error, 1)
-	if err := e.post(ctx, item{event: ev, done: done}); err != nil {
+	if err := e.post(ctx, e.calls, item{event: ev, done: done}); err != nil {
 		return err
 	}
 	select {

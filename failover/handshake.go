@@ -108,6 +108,41 @@ func (c Config) TakeConnectAck(now time.Time, f *Frame, claim func() bool) (Sess
 	}, nil, nil
 }
 
+// distrustConnect is the secondary's answer to a first message that err speaks against, and err. The answer is nil unless
+// the message is CONNECT.
+func distrustConnect(now time.Time, f *Frame, err error) (*Frame, error) {
+	b, ok := f.Body.(*Connect)
+	var r RejectReason
+	if !ok || !errors.As(err, &r) {
+		return nil, fmt.Errorf("%v: %w", f.Body.Type(), err)
+	}
+	ack := refuseConnect(now, b.Name, r, err.Error())
+	ack.XID = f.XID
+	return ack, fmt.Errorf("CONNECT: %w", err)
+}
+
+// distrustConnectAck is the DISCONNECT with which the primary answers a first message that err speaks against, and err.
+// Where the message is itself a refusal there is no answer, and the error tells what it says: it ends the connection
+// whoever sent it.
+func distrustConnectAck(now time.Time, f *Frame, err error) (*Frame, error) {
+	if b, ok := f.Body.(*ConnectAck); ok && b.Reason != 0 {
+		return nil, fmt.Errorf("CONNECTACK: %w; it says: %w: %s", err, b.Reason, b.Text)
+	}
+	var r RejectReason
+	if !errors.As(err, &r) {
+		r = RejectUnknown
+	}
+	return &Frame{Time: now, XID: 1, Body: &Disconnect{Reason: r, Text: err.Error()}},
+		fmt.Errorf("%v: %w", f.Body.Type(), err)
+}
+
+// refuseConnect is a CONNECTACK that refuses, and tells nothing of this server. ISC dhcpd wants the name in it.
+func refuseConnect(now time.Time, name string, r RejectReason, text string) *Frame {
+	ack := &ConnectAck{Name: name, Version: protocolVersion, Reason: r, Text: text}
+	ack.Omit(OptionTLSReply)
+	return &Frame{Time: now, Body: ack}
+}
+
 // skewed reports whether the two clocks are too far apart. No time is corrected: draft 6.1 would allow any skew, ISC
 // dhcpd refuses more than a minute and corrects nothing below.
 func skewed(now, theirs time.Time) bool {

@@ -16,80 +16,124 @@ const (
 	minReconnect  = 1 * time.Second  // between the first attempts to connect
 	reconnectTime = 5 * time.Second  // between later ones; ISC dhcpd's
 	handshakeTime = 15 * time.Second // for CONNECT and CONNECTACK
-	maxHandshakes = 8                // at a time
-	maxUnwritten  = 64               // writes that wait for a partner which does not read
+	maxHandshakes = 64               // at a time: more than a flood brings within the round trip of the partner's own
+	maxUnwritten  = 1 << 20          // octets that wait for a partner which does not read; past it no more are added
+	closeTime     = 1 * time.Second  // for what is still unwritten when a connection is given up
+	maxSpare      = 1 << 16          // octets of a buffer that is kept for the next write
 )
 
 // link is one connection on which the handshake has succeeded.
 type link struct {
 	conn    net.Conn
+	seal    *seal
 	session Session
-	out     chan []byte // whole messages
 	once    sync.Once
 	closed  chan struct{}
+
+	mu        sync.Mutex
+	unwritten []byte        // whole messages
+	more      chan struct{} // has room for one: there is something unwritten
+}
+
+func newLink(c *channel, s Session) *link {
+	return &link{conn: c.conn, seal: c.seal, session: s, closed: make(chan struct{}), more: make(chan struct{}, 1)}
 }
 
 // errStalled says that the partner takes no octets.
 var errStalled = errors.New("peer does not read")
 
-// send queues messages to be written. It does not wait.
+// errCrowded says that a connection was given up for newer ones before its handshake was done.
+var errCrowded = errors.New("too many connections at a time")
+
+// send queues messages to be written, all or none. It does not wait. After an error the link is of no use any more.
 func (l *link) send(frames []*Frame) error {
 	if len(frames) == 0 {
 		return nil
 	}
-	var b []byte
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.unwritten) > maxUnwritten {
+		return errStalled
+	}
+	b := l.unwritten
 	for _, f := range frames {
 		var err error
-		if b, err = f.AppendBinary(b); err != nil {
+		if b, err = l.seal.appendFrame(b, f); err != nil {
 			return err
 		}
 	}
+	l.unwritten = b
 	select {
-	case l.out <- b:
-		return nil
+	case l.more <- struct{}{}:
 	default:
-		return errStalled
 	}
+	return nil
+}
+
+// take returns what is unwritten, and has that written into spare next.
+func (l *link) take(spare []byte) []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := l.unwritten
+	l.unwritten = spare[:0]
+	return b
 }
 
 // close ends the link; what was sent before is still written if the partner takes it soon.
-func (l *link) close() { l.once.Do(func() { close(l.closed) }) }
+func (l *link) close() {
+	l.once.Do(func() {
+		close(l.closed)
+		l.hurry() // a write that is under way
+	})
+}
+
+// hurry bounds how long a closed link still writes.
+func (l *link) hurry() {
+	if l.isClosed() {
+		_ = l.conn.SetWriteDeadline(time.Now().Add(closeTime)) // if that fails, so does the write
+	}
+}
+
+func (l *link) isClosed() bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return false
+	}
+}
 
 // write writes what is sent until the link is closed, and closes the connection.
 func (l *link) write(patience time.Duration) {
 	defer l.conn.Close()
-	put := func(b []byte) error {
-		if err := l.conn.SetWriteDeadline(time.Now().Add(patience)); err != nil {
-			return err
-		}
-		_, err := l.conn.Write(b)
-		return err
-	}
+	var spare []byte
 	for {
 		select {
-		case b := <-l.out:
-			if put(b) != nil {
+		case <-l.more:
+		case <-l.closed:
+		}
+		last := l.isClosed() // nothing is sent after that
+		b := l.take(spare)
+		if spare = nil; cap(b) <= maxSpare {
+			spare = b // which is written before the next take
+		}
+		if len(b) > 0 {
+			if l.conn.SetWriteDeadline(time.Now().Add(patience)) != nil {
+				return
+			}
+			l.hurry()
+			if _, err := l.conn.Write(b); err != nil {
 				return // the reader sees the end of the connection
 			}
-		case <-l.closed:
-			patience = time.Second
-			for {
-				select {
-				case b := <-l.out:
-					if put(b) != nil {
-						return
-					}
-				default:
-					return
-				}
-			}
+		}
+		if last {
+			return
 		}
 	}
 }
 
 // accept takes the partner's connections until ctx is done.
 func (e *Endpoint) accept(ctx context.Context) {
-	places := make(chan struct{}, maxHandshakes)
 	for ctx.Err() == nil {
 		ln, err := e.transport.Listen(ctx)
 		if err != nil {
@@ -98,27 +142,43 @@ func (e *Endpoint) accept(ctx context.Context) {
 			continue
 		}
 		stop := context.AfterFunc(ctx, func() { ln.Close() })
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				if ctx.Err() == nil {
-					e.log.Error("failover peer " + e.cfg.Name + ": cannot accept: " + err.Error())
-					wait(ctx, reconnectTime)
-				}
-				break
-			}
-			select {
-			case places <- struct{}{}:
-				e.tasks.Go(func() {
-					defer func() { <-places }()
-					e.greet(ctx, conn)
-				})
-			default:
-				conn.Close()
-			}
-		}
+		serve(ctx, ln, &e.tasks, func(err error) {
+			e.log.Error("failover peer " + e.cfg.Name + ": cannot accept: " + err.Error())
+		}, func(attempt context.Context, conn net.Conn) { e.greet(ctx, attempt, conn) })
 		stop()
 		ln.Close()
+	}
+}
+
+// serve accepts connections until ctx is done or ln is closed, and has each greeted by a task of its own, a bounded
+// number at a time: when there are more the oldest is given up, see callers.
+func serve(ctx context.Context, ln net.Listener, tasks *sync.WaitGroup, failed func(error),
+	greet func(attempt context.Context, conn net.Conn)) {
+	var waiting callers
+	for {
+		conn, err := ln.Accept()
+		if ctx.Err() != nil {
+			if err == nil {
+				conn.Close()
+			}
+			return
+		}
+		if err != nil { // out of file descriptors, say
+			failed(err)
+			wait(ctx, reconnectTime)
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			continue
+		}
+		attempt, cancel := context.WithCancelCause(ctx)
+		c := &caller{hangUp: func() { cancel(errCrowded) }}
+		waiting.enter(c)
+		tasks.Go(func() {
+			greet(attempt, conn)
+			waiting.leave(c)
+			cancel(nil)
+		})
 	}
 }
 
@@ -134,7 +194,7 @@ func (e *Endpoint) dial(ctx context.Context) {
 			conn, err := e.transport.Dial(attempt)
 			cancel()
 			if err == nil {
-				e.greet(ctx, conn)
+				e.greet(ctx, ctx, conn)
 			} else {
 				e.log.Debug("failover peer " + e.cfg.Name + ": cannot connect: " + err.Error())
 			}
@@ -144,81 +204,115 @@ func (e *Endpoint) dial(ctx context.Context) {
 	}
 }
 
-// greet does the handshake on a new connection and hands it to the loop, or closes it.
-func (e *Endpoint) greet(ctx context.Context, conn net.Conn) {
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	l, r, err := e.handshake(conn)
-	if !stop() && err == nil {
-		err = ctx.Err()
-		e.release()
+// greet does the handshake on a new connection, while attempt lasts, and hands it to the loop, or closes it.
+func (e *Endpoint) greet(ctx, attempt context.Context, conn net.Conn) {
+	stop := context.AfterFunc(attempt, func() { conn.Close() })
+	l, c, err := e.handshake(attempt, conn)
+	if !stop() {
+		if err == nil {
+			e.release()
+		}
+		err = context.Cause(attempt)
 	}
 	if err != nil {
 		conn.Close()
 		level := zapcore.WarnLevel
-		if errors.Is(err, RejectDuplicateConnection) || ctx.Err() != nil {
+		if errors.Is(err, RejectDuplicateConnection) || errors.Is(err, errCrowded) || ctx.Err() != nil {
 			level = zapcore.DebugLevel
 		}
-		e.log.Log(level, "failover peer "+e.cfg.Name+": "+err.Error())
+		e.log.Log(e.complaints.level(time.Now(), level), "failover peer "+e.cfg.Name+": "+err.Error())
 		return
 	}
 	e.tasks.Go(func() { l.write(e.cfg.ReceiveTimer) })
-	e.tasks.Go(func() { e.read(ctx, l, r) })
+	e.tasks.Go(func() { e.read(ctx, l, c) })
 }
 
 // handshake does CONNECT and CONNECTACK. If it succeeds the one place for a connection is claimed.
-func (e *Endpoint) handshake(conn net.Conn) (*link, *Reader, error) {
+func (e *Endpoint) handshake(ctx context.Context, conn net.Conn) (*link, *channel, error) {
 	if err := conn.SetDeadline(time.Now().Add(handshakeTime)); err != nil {
 		return nil, nil, err
 	}
-	write := func(f *Frame) error {
-		b, err := f.AppendBinary(nil)
-		if err == nil {
-			_, err = conn.Write(b)
-		}
-		return err
-	}
-	r := NewReader(conn)
 	cfg := e.cfg
+	if err := startTLS(ctx, conn); err != nil {
+		return nil, nil, errors.Join(err, refusePlain(time.Now(), cfg.Name, err))
+	}
 	cfg.MaxUnacked += int(e.lenient.Load())
-	var s Session
+	c := newChannel(conn, newSeal(cfg))
+	greet := e.answer
 	if cfg.Role == Primary {
-		if err := write(cfg.ConnectFrame(time.Now())); err != nil {
-			return nil, nil, fmt.Errorf("CONNECT: %w", err)
-		}
-		f, err := r.ReadFrame()
-		if err != nil {
-			return nil, nil, quiet(fmt.Errorf("CONNECTACK: %w", err))
-		}
-		var bye *Frame
-		if s, bye, err = cfg.TakeConnectAck(time.Now(), f, e.claim); err != nil {
-			if bye != nil {
-				return nil, nil, errors.Join(err, write(bye))
-			}
-			return nil, nil, err
-		}
-	} else {
-		f, err := r.ReadFrame()
-		if err != nil {
-			return nil, nil, quiet(fmt.Errorf("CONNECT: %w", err))
-		}
-		var ack *Frame
-		if ack, s, err = cfg.AnswerConnect(time.Now(), f, e.claim); err != nil {
-			if ack != nil {
-				return nil, nil, errors.Join(err, write(ack))
-			}
-			return nil, nil, err
-		}
-		if err := write(ack); err != nil {
-			e.release()
-			return nil, nil, fmt.Errorf("CONNECTACK: %w", err)
-		}
+		greet = e.call
+	}
+	s, err := greet(cfg, c)
+	if err != nil {
+		return nil, nil, err
 	}
 	if err := conn.SetDeadline(time.Time{}); err != nil {
 		e.release()
 		return nil, nil, err
 	}
 	s.Watched = cfg.ProbeTimeout > 0 && watch(conn, cfg.ProbeTimeout)
-	return &link{conn: conn, session: s, out: make(chan []byte, maxUnwritten), closed: make(chan struct{})}, r, nil
+	return newLink(c, s), c, nil
+}
+
+// call is the primary's side of a handshake.
+func (e *Endpoint) call(cfg Config, c *channel) (Session, error) {
+	connect := cfg.ConnectFrame(time.Now())
+	connect.XID = c.seal.xidOfConnect()
+	if err := c.write(connect); err != nil {
+		return Session{}, fmt.Errorf("CONNECT: %w", err)
+	}
+	f, err := c.first()
+	if f == nil {
+		return Session{}, quiet(fmt.Errorf("CONNECTACK: %w", err))
+	}
+	var s Session
+	var bye *Frame
+	if err == nil && c.seal != nil && f.XID != connect.XID {
+		err = fmt.Errorf("%w: xid %d, want %d: an answer of before", RejectDigestMismatch, f.XID, connect.XID)
+	}
+	if err != nil {
+		bye, err = distrustConnectAck(time.Now(), f, err)
+	} else {
+		s, bye, err = cfg.TakeConnectAck(time.Now(), f, e.claim)
+	}
+	if bye != nil {
+		err = errors.Join(err, c.write(bye))
+	}
+	return s, err
+}
+
+// answer is the secondary's side of a handshake.
+func (e *Endpoint) answer(cfg Config, c *channel) (Session, error) {
+	f, err := c.first()
+	if f == nil {
+		if errors.Is(err, errSpeaksTLS) {
+			err = errors.Join(err, c.write(refuseTLS(time.Now())))
+		}
+		return Session{}, quiet(fmt.Errorf("CONNECT: %w", err))
+	}
+	now, claim := time.Now(), e.claim
+	if err == nil && c.seal != nil && !skewed(now, f.Time) && !e.connects.newer(f.Time) {
+		if !e.claimed() {
+			err = fmt.Errorf("%w: this CONNECT, or a later one, has been here before", RejectTimeMismatch)
+		}
+		claim = func() bool { return false }
+	}
+	var s Session
+	var ack *Frame
+	if err != nil {
+		ack, err = distrustConnect(now, f, err)
+	} else {
+		ack, s, err = cfg.AnswerConnect(now, f, claim)
+	}
+	if ack == nil {
+		return s, err
+	}
+	wrong := c.write(ack)
+	if err == nil && wrong != nil {
+		e.release()
+		return s, fmt.Errorf("CONNECTACK: %w", wrong)
+	}
+	return s, errors.Join(err, wrong)
 }
 
 // quiet takes a connection that the partner closes without a word for a second one: that is how ISC dhcpd refuses it.
@@ -230,12 +324,12 @@ func quiet(err error) error {
 }
 
 // read feeds the loop with what comes on a link, to the end of it.
-func (e *Endpoint) read(ctx context.Context, l *link, r *Reader) {
-	err := e.post(ctx, item{event: Connected{l.session}, link: l})
+func (e *Endpoint) read(ctx context.Context, l *link, c *channel) {
+	err := e.post(ctx, e.inbox, item{event: Connected{l.session}, link: l})
 	for err == nil {
 		var f *Frame
-		if f, err = r.ReadFrame(); err == nil {
-			err = e.post(ctx, item{event: Received{f}, link: l})
+		if f, err = c.read(); err == nil {
+			err = e.post(ctx, e.inbox, item{event: Received{f}, link: l})
 		} else if errors.Is(err, ErrUnknownType) {
 			e.log.Warn("failover peer " + e.cfg.Name + ": " + err.Error())
 			err = nil
@@ -244,7 +338,7 @@ func (e *Endpoint) read(ctx context.Context, l *link, r *Reader) {
 	if err == io.EOF {
 		err = errors.New("peer closed the connection")
 	}
-	if e.post(ctx, item{event: Disconnected{err}, link: l}) != nil {
+	if e.post(ctx, e.inbox, item{event: Disconnected{err}, link: l}) != nil {
 		l.close() // nobody will
 		e.release()
 	}

@@ -59,7 +59,6 @@ type Machine struct {
 	leaving   bool       // a shutdown was ordered, and updates are under way
 	balanceAt time.Time  // next look at the balance; zero if none is planned
 	balanced  time.Time  // the last one
-	settleBy  time.Time  // when the first balance after entering NORMAL is made, whatever still comes
 	replan    *pool.Pool // whose available addresses became more or less in this Step; nil if none's
 
 	staged map[netip.Addr]lease.Lease // changed since the last Settle
@@ -95,7 +94,7 @@ func NewMachine(cfg Config, view View, leases func(yield func(lease.Lease) bool)
 }
 
 // Step takes one Event and returns what must be done. now must not go back between Steps. A Step with a Tick clears
-// or advances the Deadline.
+// or advances the Deadline, or does a bounded part of what is due.
 func (m *Machine) Step(now time.Time, ev Event) Effects {
 	ahead := roundUp(now)
 	now = lease.Second(now)
@@ -116,7 +115,7 @@ func (m *Machine) Step(now time.Time, ev Event) Effects {
 	case Order:
 		m.out.Refused = m.order(now, ev)
 	}
-	if m.replan != nil && m.State() == Normal && m.settleBy.IsZero() {
+	if m.replan != nil && m.State() == Normal && !m.catchingUp() {
 		m.plan(now, m.replan)
 	}
 	m.replan = nil
@@ -145,7 +144,7 @@ func (m *Machine) Settle(err error) {
 
 // rearm sets the timers of a state that the Machine has fallen back to.
 func (m *Machine) rearm() {
-	m.balanceAt, m.settleBy, m.freeAt, m.fenceAt, m.leaving = time.Time{}, time.Time{}, time.Time{}, time.Time{}, false
+	m.balanceAt, m.freeAt, m.fenceAt, m.leaving = time.Time{}, time.Time{}, time.Time{}, false
 	switch m.stored() {
 	case PartnerDown:
 		m.freeAt = m.peer.Since

@@ -12,7 +12,7 @@ func normal(t *testing.T, addrs int) (*world, *node, *node) {
 	t.Helper()
 	w := newWorld(t, addrs)
 	w.connect()
-	w.pass(settleTime + time.Second) // and the pool is divided
+	w.pass(time.Second)
 	for _, n := range w.nodes {
 		n.state(Normal)
 	}

@@ -14,16 +14,17 @@ func (m *Machine) become(now time.Time, to State, cause string) {
 	m.out.peer(m.peer)
 	m.note(Info, "I move from %v to %v (%s)", from, to, cause)
 	m.report(now)
-	m.balanceAt, m.settleBy, m.freeAt, m.fenceAt, m.leaving = time.Time{}, time.Time{}, time.Time{}, time.Time{}, false
+	m.balanceAt, m.freeAt, m.fenceAt, m.leaving = time.Time{}, time.Time{}, time.Time{}, false
 	switch to {
 	case Normal:
-		m.queue.requeue()
-		if m.cfg.EagerBalance {
-			m.balance(now, false)
-		} else {
-			m.balanceAt, m.settleBy = now.Add(settleTime), now.Add(maxSettleTime)
-		}
 		m.note(Info, "Both servers normal")
+		m.queue.requeue()
+		if m.cfg.EagerBalance || upToDate[from] {
+			m.balance(now, false)
+		}
+		if !upToDate[from] {
+			m.catchUp(now)
+		}
 	case CommunicationsInterrupted:
 		if m.cfg.SafePeriod > 0 {
 			m.fenceAt = now.Add(m.cfg.SafePeriod)
@@ -40,6 +41,20 @@ func (m *Machine) become(now time.Time, to State, cause string) {
 		}
 	}
 }
+
+// upToDate has the states that end with an update of all that the partner knows.
+var upToDate = map[State]bool{RecoverDone: true, PotentialConflict: true, ConflictDone: true}
+
+// catchUp asks for what the partner did while it was not heard. Until it has told, no lease ends here and no address
+// moves, and it is told nothing that would take an address from a client: it may know better, and an ISC dhcpd takes
+// EXPIRED for a lease that it renewed itself, and RELEASED for one that it gave anew.
+func (m *Machine) catchUp(now time.Time) {
+	m.asked = false
+	m.ask(now)
+}
+
+// catchingUp reports whether the answer to that is still coming.
+func (m *Machine) catchingUp() bool { return m.learning && m.State() == Normal }
 
 // partnerState takes in STATE and moves by the tables.
 func (m *Machine) partnerState(now time.Time, r *StateReport) {
@@ -99,6 +114,7 @@ func (m *Machine) ask(now time.Time) {
 // updateDone ends RECOVER (draft 9.5.3), and each side's part of POTENTIAL-CONFLICT (draft 9.8).
 func (m *Machine) updateDone(now time.Time) {
 	m.note(Info, "peer update completed.")
+	learnt := m.learning
 	m.learning = false
 	switch {
 	case m.stored() == PotentialConflict && m.cfg.Role == Primary:
@@ -108,6 +124,11 @@ func (m *Machine) updateDone(now time.Time) {
 	case m.stored() == Recover:
 		m.recovered(now)
 		m.meet(now)
+	case m.stored() == Normal && learnt:
+		m.queue.requeue() // what was not told so far
+		if !m.cfg.EagerBalance {
+			m.balance(now, false)
+		}
 	}
 }
 

@@ -328,3 +328,50 @@ func TestSafePeriodAsksTheFence(t *testing.T) {
 	}
 	p.state(CommunicationsInterrupted)
 }
+
+// TestReturningPrimaryListensFirst has a primary come back on a record whose leases seem to have ended, while the partner
+// has renewed them: an ISC dhcpd would take its word for it that they have.
+func TestReturningPrimaryListensFirst(t *testing.T) {
+	w, p, s := normal(t, 20)
+	l, err := p.grant(mac(1), 10*time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	p.die()
+	w.pass(5 * time.Minute)
+	if _, err := s.grant(mac(1), 10*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	w.now = w.now.Add(6 * time.Minute)
+	p.crash() // and back, on the old record
+	w.connect()
+	w.deliver(0)
+	p.state(Normal)
+	p.step(Tick{})
+	asked := false
+	for _, b := range s.inbox {
+		var f Frame
+		if err := f.UnmarshalBinary(b); err != nil {
+			t.Fatal(err)
+		}
+		switch f.Body.(type) {
+		case *UpdateRequest:
+			asked = true
+		case *BindingUpdate:
+			t.Errorf("before it has heard the partner it says %s", f.Relative(start))
+		}
+	}
+	if !asked {
+		t.Error("it does not ask what the partner did")
+	}
+	w.settle()
+	w.agree()
+	if got := p.book.Get(l.Addr); got.Status != lease.Active || got.Client != mac(1) {
+		t.Errorf("%v is %v of %v, want what the partner renewed", l.Addr, got.Status, got.Client)
+	}
+	w.pass(time.Hour)
+	if got := p.book.Get(l.Addr).Status; !got.Available() {
+		t.Errorf("an hour later it is %v", got)
+	}
+}

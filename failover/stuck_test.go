@@ -35,3 +35,16 @@ func TestStuckPartner(t *testing.T) {
 		}
 	})
 }
+
+func TestFullUpdateOfALargePool(t *testing.T) {
+	w, p, s := normal(t, 3*maxLook)
+	if _, err := p.grant(mac(1), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	w.settle()
+	s.lose()
+	w.connect()
+	w.pass(time.Hour + time.Minute)
+	s.state(Normal)
+	w.agree()
+}

@@ -26,6 +26,9 @@ func (m *Machine) Deadline() (time.Time, bool) {
 		sooner(m.waitUntil)
 	}
 	if m.session != nil {
+		if m.answer != nil && m.answer.rest && !m.windowFull() {
+			sooner(time.Unix(1, 0)) // at once
+		}
 		sooner(m.contactAt())
 		sooner(m.receivedAt.Add(m.cfg.ReceiveTimer))
 		if !m.heard {
@@ -45,7 +48,7 @@ func (m *Machine) Deadline() (time.Time, bool) {
 		sooner(m.freeAt)
 		sooner(m.fenceAt)
 	}
-	if m.startup.IsZero() && m.cfg.Role.expires(m.stored()) {
+	if m.expires() {
 		for _, p := range m.cfg.Pools {
 			if t, ok := p.NextExpiry(); ok {
 				sooner(t.Add(m.behind))
@@ -93,7 +96,7 @@ func (m *Machine) tick(now time.Time) {
 	if m.session != nil {
 		m.tickSession(now)
 	}
-	if m.startup.IsZero() && m.cfg.Role.expires(m.stored()) {
+	if m.expires() {
 		m.expire(now)
 	}
 	if m.startup.IsZero() && !m.freeAt.IsZero() && !now.Before(m.freeAt) {
@@ -123,15 +126,15 @@ func (m *Machine) tickSession(now time.Time) {
 	case !now.Before(m.contactAt()):
 		m.send(now, &Contact{})
 	}
-	if m.State() != Normal || m.balanceAt.IsZero() || now.Before(m.balanceAt) {
-		return
-	}
-	if now.Before(m.settleBy) && now.Before(m.progressAt.Add(settleTime)) {
-		m.balanceAt = now.Add(settleTime) // the partner is still telling what it did
-	} else {
+	if m.State() == Normal && !m.balanceAt.IsZero() && !now.Before(m.balanceAt) {
 		m.queue.requeue() // what the partner did not want yet, such as the end of a lease that it saw last longer
 		m.balance(now, true)
 	}
+}
+
+// expires reports whether leases end here now. Not before the partner has told what it renewed while it was not heard.
+func (m *Machine) expires() bool {
+	return m.startup.IsZero() && m.cfg.Role.expires(m.stored()) && !m.catchingUp()
 }
 
 // expire ends what is due, a bounded number in one Step. What the partner gave ends by the partner's clock.

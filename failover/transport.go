@@ -7,9 +7,11 @@ import (
 	"net/netip"
 )
 
-// Transport makes the connections between two endpoints. TCP is the one of the protocol.
+// Transport makes the connections between two endpoints. TCP is the one of the protocol; TLS and Mux are made of others.
+// If it has a method Validate() error, NewEndpoint returns what that returns.
 type Transport interface {
-	// Listen returns a listener whose Accept gives connections of the partner and of nobody else.
+	// Listen returns a listener whose Accept gives connections of the partner and of nobody else. It is called again when
+	// the listener is closed without the Endpoint's doing.
 	Listen(ctx context.Context) (net.Listener, error)
 	// Dial returns a connection to the partner.
 	Dial(ctx context.Context) (net.Conn, error)

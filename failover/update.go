@@ -25,6 +25,7 @@ type answer struct {
 	pool, span int
 	next       netip.Addr
 	virgin     bool // tell those that nobody ever touched, too
+	rest       bool // the search goes on in the next Step, at once
 }
 
 // updateRequest begins to answer UPDREQ or UPDREQALL (draft 7.6, 7.7). A later request replaces an earlier one: only
@@ -66,6 +67,10 @@ func (m *Machine) pump(now time.Time) {
 		}
 		if u == nil {
 			break
+		}
+		if m.catchingUp() && m.get(u.addr).Status != lease.Active {
+			u.phase = held
+			continue
 		}
 		m.tell(now, u)
 	}
@@ -116,6 +121,8 @@ func (m *Machine) nextOfAll() *update {
 	if a == nil || !a.all {
 		return nil
 	}
+	a.rest = false
+	looked := 0
 	for ; a.pool < len(m.cfg.Pools); a.pool, a.span, a.next = a.pool+1, 0, (netip.Addr{}) {
 		ranges := m.cfg.Pools[a.pool].Ranges()
 		for ; a.span < len(ranges); a.span, a.next = a.span+1, (netip.Addr{}) {
@@ -123,6 +130,10 @@ func (m *Machine) nextOfAll() *update {
 				a.next = ranges[a.span].First
 			}
 			for a.next.IsValid() && a.next.Compare(ranges[a.span].Last) <= 0 {
+				if looked++; looked > maxLook {
+					a.rest = true // a /8 that nobody touched would hold the loop for seconds
+					return nil
+				}
 				addr := a.next
 				a.next = a.next.Next()
 				if m.queue.entries[addr] != nil || !m.cfg.Pools[a.pool].Contains(addr) {

@@ -118,6 +118,10 @@ func (c *client) renew() {
 		c.start()
 		return
 	case "dhcpcd":
+		// It forgets a signal that comes while it runs the hook script for its lease.
+		if _, err := c.log.wait(within(c.lab.t, clientPeriod), 0, regexp.MustCompile("spawned listener").MatchString); err != nil {
+			c.lab.t.Fatal(err)
+		}
 		sig = syscall.SIGHUP
 	}
 	if err := c.proc.cmd.Process.Signal(sig); err != nil {
