@@ -63,6 +63,7 @@ const (
 	maxLook       = 1 << 16          // addresses looked at in one Step for an UPDREQALL
 	probeTime     = 1 * time.Second  // between messages, where it is watched whether the partner takes them
 	stuckTime     = 30 * time.Second // without an expected answer, though the connection lives
+	flightTime    = 2 * time.Second  // that an update of the partner may be on its way
 )
 
 // Config describes one relationship. Addresses, Name and Pools must be set; the zero value of all else has a meaning.

@@ -327,7 +327,7 @@ func (m *Machine) received(now time.Time, f *Frame) {
 		m.partnerState(now, b)
 	case *BindingUpdate:
 		m.progressAt = now
-		m.bindingUpdate(now, f.XID, b)
+		m.bindingUpdate(now, f, b)
 	case *BindingAck:
 		m.ackedAt = now
 		m.bindingAck(now, f.XID, b)

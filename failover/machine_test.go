@@ -80,7 +80,7 @@ func TestExpiry(t *testing.T) {
 			t.Errorf("%s has %v a second before the end", n.name, got)
 		}
 	}
-	w.pass(2 * time.Second)
+	w.pass(flightTime + 2*time.Second)
 	for _, n := range w.nodes {
 		if got := n.book.Get(l.Addr); !got.Status.Available() || got.Client != mac(1) {
 			t.Errorf("%s has %v of %v after the end, want available and its last client", n.name, got.Status, got.Client)
@@ -292,7 +292,7 @@ func TestExpiryByThePartnersClock(t *testing.T) {
 	if got := p.book.Get(l.Addr).Status; got != lease.Active {
 		t.Errorf("a second before the end the primary has %v", got)
 	}
-	w.pass(3 * time.Second)
+	w.pass(flightTime + 3*time.Second)
 	for _, n := range w.nodes {
 		if got := n.book.Get(l.Addr).Status; !got.Available() {
 			t.Errorf("after the end %s has %v", n.name, got)

@@ -51,7 +51,7 @@ func (m *Machine) Deadline() (time.Time, bool) {
 	if m.expires() {
 		for _, p := range m.cfg.Pools {
 			if t, ok := p.NextExpiry(); ok {
-				sooner(t.Add(m.behind))
+				sooner(t.Add(m.lag()))
 			}
 		}
 	}
@@ -137,12 +137,22 @@ func (m *Machine) expires() bool {
 	return m.startup.IsZero() && m.cfg.Role.expires(m.stored()) && !m.catchingUp()
 }
 
+// lag is how long after its end by our clock a lease ends. The partner's clock may be behind; and a renewal of the last
+// moment by a partner that serves needs time on its way. An ISC dhcpd that has renewed lets a short lease be ended
+// nonetheless, and would give the address to the next client.
+func (m *Machine) lag() time.Duration {
+	if m.State() == Normal {
+		return m.behind + flightTime
+	}
+	return m.behind
+}
+
 // expire ends what is due, a bounded number in one Step. What the partner gave ends by the partner's clock.
 func (m *Machine) expire(now time.Time) {
 	for _, p := range m.cfg.Pools {
-		for _, l := range p.Due(now.Add(-m.behind), maxDue) {
+		for _, l := range p.Due(now.Add(-m.lag()), maxDue) {
 			l = m.get(l.Addr)
-			if l.Expiry.After(now.Add(-m.behind)) {
+			if l.Expiry.After(now.Add(-m.lag())) {
 				continue // renewed in this round
 			}
 			switch l.Status {

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/tandem-dhcp/tandem/lease"
@@ -32,9 +33,10 @@ var verdicts = [lease.Backup + 1][lease.Backup + 1]verdict{
 	// Free, Abandoned, Backup: whatever the partner says of them.
 }
 
-// slack is how much earlier than we the partner may see a lease end: ISC dhcpd's tolerance for the two clocks and for
-// delay. Until our own clock says so, too, we do not give the address away: see mayGrant.
-const slack = maxSkew + 5*time.Second
+// slack is how much earlier than by its own clock the partner may see a lease end. Until our own clock says so, too, we
+// do not give the address away: see mayGrant. An ISC dhcpd that has slept through the end of a lease, and wakes up, takes
+// our word that the client has renewed, and tells of the old end all the same.
+const slack = 5 * time.Second
 
 // What a client may call itself: more than that is no client, and would not fit when it is told again.
 const (
@@ -68,15 +70,16 @@ func incomplete(b Binding) *refusal {
 	return nil
 }
 
-// judge says why the partner's update b of a lease l must be refused, or nil if it is accepted.
-func judge(role Role, now time.Time, l lease.Lease, b Binding) *refusal {
+// judge says why the partner's update b of a lease l must be refused, or nil if it is accepted. By the partner's clock it
+// is theirs.
+func judge(role Role, now, theirs time.Time, l lease.Lease, b Binding) *refusal {
 	outdated := func() *refusal {
 		return &refusal{RejectOutdated, fmt.Sprintf("%v: client was last heard here", l.Addr)}
 	}
 	transition := func() *refusal {
 		return &refusal{RejectFatalConflict, fmt.Sprintf("%v: invalid state transition: %v to %v", l.Addr, l.Status, b.Status)}
 	}
-	lapsed := !l.Expiry.After(now.Add(slack))
+	lapsed := !l.Expiry.After(later(now, theirs).Add(slack))
 	if l.Unacked {
 		lapsed = !l.Expiry.After(now) // the partner cannot know of this end
 	}
@@ -152,20 +155,20 @@ func outranksISC(role Role, told lease.Lease, b Binding) bool {
 }
 
 // bindingUpdate takes in the partner's updates and answers each (draft 7.1, 7.2).
-func (m *Machine) bindingUpdate(now time.Time, xid uint32, u *BindingUpdate) {
+func (m *Machine) bindingUpdate(now time.Time, f *Frame, u *BindingUpdate) {
 	ack := &BindingAck{}
 	for _, b := range u.Bindings {
 		r := Result{Addr: b.Addr}
-		if no := m.consider(now, b); no != nil {
+		if no := m.consider(now, f.Time, b); no != nil {
 			r.Reason, r.Text = no.reason, no.text
 			m.note(Debug, "bind update on %v from peer rejected: %v", b.Addr, no.text)
 		}
 		ack.Results = append(ack.Results, r)
 	}
-	m.reply(now, xid, ack)
+	m.reply(now, f.XID, ack)
 }
 
-func (m *Machine) consider(now time.Time, b Binding) *refusal {
+func (m *Machine) consider(now, theirs time.Time, b Binding) *refusal {
 	if no := incomplete(b); no != nil {
 		return no
 	}
@@ -173,26 +176,40 @@ func (m *Machine) consider(now time.Time, b Binding) *refusal {
 		return &refusal{RejectIllegalAddress, "unknown IP address"}
 	}
 	l := m.get(b.Addr)
-	no := m.weigh(now, l, b)
+	no := m.weigh(now, theirs, l, b)
 	m.conflict(l, b, no == nil)
 	if no != nil {
+		if l.Status == lease.Active && b.Status != lease.Active && l.Expiry.After(now) && m.partnerIsISC() {
+			l.Unacked = true // it does not take the lease back by itself
+			m.set(l)
+		}
 		return no
 	}
-	m.set(m.merge(now, l, b))
+	duel := m.duels(b.Addr)
+	l = m.merge(now, l, b)
+	if duel && m.partnerIsISC() {
+		l.Unacked = true // it may take ours just as we take its own: tell it what counts now
+	}
+	m.set(l)
 	return nil
 }
 
+// duels reports whether an update of an address is told and not answered yet.
+func (m *Machine) duels(a netip.Addr) bool {
+	u := m.queue.entries[a]
+	return u != nil && u.phase == inFlight
+}
+
 // weigh decides between the partner's update b and our record l.
-func (m *Machine) weigh(now time.Time, l lease.Lease, b Binding) *refusal {
-	u, isc := m.queue.entries[b.Addr], m.partnerIsISC()
-	duel := u != nil && u.phase == inFlight
+func (m *Machine) weigh(now, theirs time.Time, l lease.Lease, b Binding) *refusal {
+	u, isc, duel := m.queue.entries[b.Addr], m.partnerIsISC(), m.duels(b.Addr)
 	if duel && (isc && outranksISC(m.cfg.Role, u.told, b) || !isc && outranks(m.cfg.Role, u.told, b)) {
 		return &refusal{RejectLessCritical, "incoming update is less critical than outgoing update"}
 	}
 	if duel && !isc && !u.again {
 		return nil // the partner counts on winning
 	}
-	return judge(m.cfg.Role, now, l, b)
+	return judge(m.cfg.Role, now, theirs, l, b)
 }
 
 // merge is l after an accepted update of the partner.
