@@ -168,13 +168,6 @@ func (w *tenancy) settled(t testing.TB) {
 	})
 }
 
-// served returns how many answers the clients have had.
-func (w *tenancy) served() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.acks
-}
-
 // end ends the lives of the clients and fails the test for what they complain of.
 func (w *tenancy) end(t testing.TB) {
 	t.Helper()

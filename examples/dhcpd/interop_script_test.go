@@ -170,15 +170,7 @@ func (f figures) backups() (text string) {
 	return text
 }
 
-// partnerNode is where the script is.
-func (m *mixed) partnerNode() string {
-	if m.tandem.node == nodePrimary {
-		return nodeSecondary
-	}
-	return nodePrimary
-}
-
-// still serves: a client comes to an address at once.
+// stillServes expects that a client comes to an address at once.
 func (m *mixed) stillServes(t testing.TB, c *player) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
