@@ -56,12 +56,14 @@
 //     nothing.
 //   - [TLS]: certificates on both sides, and privacy.
 //
-// Who demands one of these does not speak with a partner that cannot, and says so on both sides; ISC dhcpd can neither.
+// Who demands one of these does not speak with a partner that cannot, and says so on both sides, every 30 s; ISC dhcpd can
+// neither.
 //
 // # Several relationships
 //
-// There may be an Endpoint for each of several partners, or several for one partner, on ports of their own or, between
-// Tandem nodes, behind a [Mux]; each has its own pools.
+// There may be an Endpoint for each of several partners, or several for one partner, on ports of their own. On one port
+// there may be several partners, by a [Port], and several relationships with each that is a Tandem node, by a [Mux]. Each
+// relationship has its own pools.
 //
 // # Structure
 //

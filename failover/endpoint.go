@@ -51,14 +51,15 @@ type Endpoint struct {
 	conflict  func(Conflict)
 	patience  *patience
 
-	inbox   chan item // what comes from the partner
-	calls   chan item // what clients and operators ask; it is taken first, so that a flood of the partner's does not delay it
-	status  atomic.Pointer[Status]
-	taken   atomic.Bool  // the one place for a connection
-	asking  atomic.Bool  // the fence is being asked
-	lenient atomic.Int64 // how many more updates than Config.MaxUnacked are announced: see drop
-	tasks   sync.WaitGroup
-	stopped chan struct{}
+	inbox      chan item // what comes from the partner
+	calls      chan item // what clients and operators ask; it is taken first, so that a flood of the partner's does not delay it
+	status     atomic.Pointer[Status]
+	taken      atomic.Bool  // the one place for a connection
+	asking     atomic.Bool  // the fence is being asked
+	distrusted atomic.Bool  // a connection ended because the two do not trust each other
+	lenient    atomic.Int64 // how many more updates than Config.MaxUnacked are announced: see drop
+	tasks      sync.WaitGroup
+	stopped    chan struct{}
 
 	connects   newest
 	complaints complaints
@@ -281,6 +282,9 @@ func (e *Endpoint) drop(ctx context.Context, cause error) {
 	if e.link == nil {
 		return
 	}
+	if hopeless(cause) {
+		e.distrusted.Store(true)
+	}
 	if errors.Is(cause, errNoUpdates) && e.lenient.Load() < maxPartnerWin/2 {
 		// An ISC dhcpd whose updates were in flight when a connection was lost counts them for ever, and sends nothing
 		// when they fill the window. A larger one lets it go on.
@@ -315,6 +319,7 @@ func (e *Endpoint) bye(r RejectReason, text string) {
 // not be proven to be the partner's.
 func (e *Endpoint) distrust(cause error) {
 	if r, ok := digestReason(cause); ok {
+		e.distrusted.Store(true)
 		e.log.Error("failover peer " + e.cfg.Name + ": a message is not the peer's: " + cause.Error())
 		e.bye(r, cause.Error())
 	}
