@@ -230,7 +230,7 @@ func (e *Endpoint) askFence(ctx context.Context) {
 	defer e.asking.Store(false)
 	err := e.fence(ctx)
 	if err == nil {
-		err = e.Order(ctx, Order{Kind: OrderPartnerDown})
+		err = e.Order(ctx, Order{Kind: OrderPartnerDown, Cause: "the fence says that the peer is down"})
 	}
 	if err != nil && ctx.Err() == nil {
 		e.log.Warn("failover peer " + e.cfg.Name + ": not partner-down: " + err.Error())

@@ -115,6 +115,7 @@ func (s *Setup) relationship(p *Peer) failover.Config {
 		MaxSecs:      uint16(p.LoadBalanceMaxSeconds),
 		ReceiveTimer: p.MaxResponseDelay,
 		MaxUnacked:   p.MaxUnackedUpdates,
+		SafePeriod:   p.AutoPartnerDown,
 		Balance: pool.Balance{
 			MaxMisbalance: p.MaxLeaseMisbalance, MaxOwnership: p.MaxLeaseOwnership,
 			MinBalance: p.MinBalance, MaxBalance: p.MaxBalance,

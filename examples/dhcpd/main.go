@@ -10,6 +10,10 @@
 //	-failover-secret [name=]file                                   a secret that proves each message
 //	-failover-cert [name=]file -failover-key [name=]file -failover-ca [name=]file [-failover-tls-name [name=]host]
 //
+// auto-partner-down of dhcpd.conf needs somebody who knows that the partner is off, and does not only fail to hear it:
+//
+//	-fence [name=]command                                          asked with the peer's name and address; status 0 is yes
+//
 // What a configuration asks for and this server cannot do is an error that names the place.
 package main
 
@@ -50,6 +54,7 @@ type options struct {
 	cert, key  perPeer    // -failover-cert, -failover-key: files of this server
 	ca         perPeer    // -failover-ca: file of the authorities for the partner
 	tlsName    perPeer    // -failover-tls-name: what the partner's certificate is for
+	fence      perPeer    // -fence: command
 	interfaces []string
 }
 
@@ -120,6 +125,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		{&o.key, "failover-key", "`[name=]file` with the key of -failover-cert"},
 		{&o.ca, "failover-ca", "`[name=]file` with the authorities for the peer's certificate"},
 		{&o.tlsName, "failover-tls-name", "`[name=]host` that the peer's certificate must be for, in place of its address"},
+		{&o.fence, "fence", "`[name=]command` that auto-partner-down asks, with the name of the failover peer and the peer's address, whether\n" +
+			"the peer is off: status 0 says that it is for sure, all else that it may serve"},
 	} {
 		f.to.flag = f.name
 		fs.Var(f.to, f.name, f.usage)

@@ -164,7 +164,11 @@ func newNode(o options, cfg *isc.Config, book *lease.Book, log *zap.Logger) (*no
 		return nil, err
 	}
 	for i, f := range setup.Failover {
-		e, err := failover.NewEndpoint(f, book, failover.Options{Logger: log, Transport: transports[i]})
+		fence, err := o.fenceOf(f)
+		if err != nil {
+			return nil, err
+		}
+		e, err := failover.NewEndpoint(f, book, failover.Options{Logger: log, Transport: transports[i], Fence: fence})
 		if err != nil {
 			return nil, err
 		}

@@ -25,7 +25,7 @@ type way struct {
 // another Tandem knows how to do.
 func (o *options) transports(peers []failover.Config, log *zap.Logger) ([]failover.Transport, error) {
 	var all []error
-	for _, p := range []*perPeer{&o.secret, &o.cert, &o.key, &o.ca, &o.tlsName} {
+	for _, p := range []*perPeer{&o.secret, &o.cert, &o.key, &o.ca, &o.tlsName, &o.fence} {
 		all = append(all, p.check(peers))
 	}
 	ports := make(map[netip.AddrPort]*failover.Port)
