@@ -111,6 +111,14 @@ type Config struct {
 	// option of the draft that ISC dhcpd skips.
 	NoClientInfo bool
 
+	// Shared is what else both configurations should say alike, such as lease times, besides Pools and MaxSecs. Of
+	// several with one name the values belong together.
+	Shared []Setting
+	// NoConfigDigest neither tells the partner of Pools, MaxSecs and Shared nor compares what it tells of its own.
+	// Otherwise a difference is in the log and Options.Difference is told; nothing else comes of it. Only another Tandem
+	// is told, in the first STATE of a connection.
+	NoConfigDigest bool
+
 	// Secret, if there is one, is what the messages both ways are proven with (draft 11.1): at least 16 octets, the same
 	// on both sides, and better of each relationship its own. The partner must have it, too: one that does not is told
 	// so and not spoken with, as is one that proves its messages where there is no Secret. ISC dhcpd has none.

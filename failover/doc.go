@@ -59,6 +59,11 @@
 // Who demands one of these does not speak with a partner that cannot, and says so on both sides, every 30 s; ISC dhcpd can
 // neither.
 //
+// # Two configurations
+//
+// Ranges and lease times should be the same on both sides. Two Tandem nodes tell each other what they have, in the option
+// for vendors, when they meet, and log what differs: see [Setting] and Config.Shared.
+//
 // # Several relationships
 //
 // There may be an Endpoint for each of several partners, or several for one partner, on ports of their own. On one port

@@ -30,6 +30,9 @@ type Options struct {
 	// Conflict, if not nil, is told of each binding that both partners had changed without the other, and how it was
 	// resolved. It is called from the Endpoint's loop, after that is durable, and must not wait.
 	Conflict func(Conflict)
+	// Difference, if not nil, is told in what the partner's configuration differs from this server's, once in each
+	// connection in which it does: see Config.NoConfigDigest. It is called as Conflict is.
+	Difference func([]Difference)
 	// Fence is asked, when the partner has not been heard for Config.SafePeriod, whether it is down for sure: a witness
 	// that neither serves, a router protocol's mastership, a power switch. It returns nil only if the partner does not
 	// serve and cannot begin to. It is called again each SafePeriod until it does or the partner is heard.
@@ -49,6 +52,7 @@ type Endpoint struct {
 	book      *lease.Book
 	fence     func(context.Context) error
 	conflict  func(Conflict)
+	differ    func([]Difference)
 	patience  *patience
 
 	inbox      chan item // what comes from the partner
@@ -95,7 +99,7 @@ func NewEndpoint(cfg Config, book *lease.Book, o Options) (*Endpoint, error) {
 	}
 	e := &Endpoint{
 		cfg: cfg.withDefaults(), transport: o.Transport, log: o.Logger, book: book, machine: m,
-		fence: o.Fence, conflict: o.Conflict, patience: newPatience(),
+		fence: o.Fence, conflict: o.Conflict, differ: o.Difference, patience: newPatience(),
 		inbox: make(chan item, maxInbox), calls: make(chan item, maxInbox), stopped: make(chan struct{}),
 	}
 	if e.log == nil {
@@ -205,6 +209,9 @@ func (e *Endpoint) process(ctx context.Context, items []item) {
 		if e.conflict != nil {
 			e.conflict(c)
 		}
+	}
+	if e.differ != nil && len(all.Differences) > 0 {
+		e.differ(all.Differences)
 	}
 	if e.link != nil {
 		if err := e.link.send(all.Send); err != nil {
