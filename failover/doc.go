@@ -24,6 +24,9 @@
 // what the partner has acknowledged or told (see [LatestExpiry]). An address becomes free only when both agree that
 // its lease is over. And nothing is told to anyone before it is durable.
 //
+// So the first lease of a client is MCLT long, and the next as long as configured. With Config.AckWait the first may be,
+// too: its answer waits a little for the partner's word, while those of others do not.
+//
 // # States
 //
 //	                    STARTUP (15 s, or until the partner is heard)

@@ -67,6 +67,7 @@ type Endpoint struct {
 
 	connects   newest
 	complaints complaints
+	ackWaits   ackWaits
 
 	// Of the loop alone.
 	machine *Machine
@@ -221,6 +222,7 @@ func (e *Endpoint) process(ctx context.Context, items []item) {
 	for _, done := range granted {
 		done <- nil
 	}
+	e.ackWaits.saved(all.Save.Changes)
 	if all.Close != nil {
 		e.drop(ctx, all.Close)
 	}
@@ -355,7 +357,14 @@ func (e *Endpoint) post(ctx context.Context, to chan<- item, it item) error {
 // Changed for what it may be. It returns lease.ErrConflict if c.Old is not on record any more or c.New.Expiry is later
 // than Limit allows now, one of the reasons of Limit if the state of this server does not allow it any more,
 // ErrStopped, the error of ctx, or that of the ledger: then nothing may be told to the client.
-func (e *Endpoint) Commit(ctx context.Context, c lease.Change) error { return e.ask(ctx, Changed{c}) }
+//
+// With Config.AckWait it may leave a later end on record than c.New.Expiry, at most c.New.SentPotentialExpiry: see there.
+func (e *Endpoint) Commit(ctx context.Context, c lease.Change) error {
+	if e.short(c) {
+		return e.commitAndWait(ctx, c)
+	}
+	return e.ask(ctx, Changed{c})
+}
 
 // ask brings an event to the loop and waits until what it caused is durable.
 func (e *Endpoint) ask(ctx context.Context, ev Event) error {

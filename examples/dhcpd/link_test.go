@@ -265,6 +265,8 @@ func TestLinkFlagMistakes(t *testing.T) {
 		{"no such file", []string{"-failover-secret", dir + "/none"}, `-failover-secret: .*one: .*/none: no such file`},
 		{"a short secret", []string{"-failover-secret", short}, `-failover-secret: .*one: .*/short: 9 octets, want at least 16`},
 		{"a secret that everybody may read", []string{"-failover-secret", open}, `-failover-secret: .*one: .*/open: everybody may read`},
+		{"a wait without a unit", []string{"-failover-ack-wait", "50"}, `-failover-ack-wait: .*one: 50: want a duration`},
+		{"a wait too long", []string{"-failover-ack-wait", "one=2s"}, `-failover-ack-wait: .*one: 2s: want a duration of up to 1s`},
 		{"no such relationship", []string{"-failover-secret", "three=" + good}, `-failover-secret three=\S+: .* no failover peer three`},
 		{"two secrets", []string{"-failover-secret", good, "-failover-secret", good}, `-failover-secret: given twice`},
 		{"a certificate without its key", []string{"-failover-cert", certFile, "-failover-ca", caFile}, `one: TLS needs .* there is no -failover-key`},

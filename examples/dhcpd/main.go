@@ -14,6 +14,10 @@
 //
 //	-fence [name=]command                                          asked with the peer's name and address; status 0 is yes
 //
+// The first lease of a client is only mclt long, unless it may wait a little for the partner to hear of it:
+//
+//	-failover-ack-wait [name=]duration                             50ms is plenty between two Tandems
+//
 // What a configuration asks for and this server cannot do is an error that names the place.
 package main
 
@@ -55,6 +59,7 @@ type options struct {
 	ca         perPeer    // -failover-ca: file of the authorities for the partner
 	tlsName    perPeer    // -failover-tls-name: what the partner's certificate is for
 	fence      perPeer    // -fence: command
+	ackWait    perPeer    // -failover-ack-wait: duration
 	interfaces []string
 }
 
@@ -127,6 +132,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		{&o.tlsName, "failover-tls-name", "`[name=]host` that the peer's certificate must be for, in place of its address"},
 		{&o.fence, "fence", "`[name=]command` that auto-partner-down asks, with the name of the failover peer and the peer's address, whether\n" +
 			"the peer is off: status 0 says that it is for sure, all else that it may serve"},
+		{&o.ackWait, "failover-ack-wait", "`[name=]duration`, such as 50ms, that a new client waits for the peer to acknowledge its lease, and then gets\n" +
+			"the whole lease time at once, not mclt"},
 	} {
 		f.to.flag = f.name
 		fs.Var(f.to, f.name, f.usage)

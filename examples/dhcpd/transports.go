@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -20,12 +21,12 @@ type way struct {
 	partner netip.Addr // its port does not tell connections apart that it made
 }
 
-// transports makes the transport of each relationship, and sets its secret. Relationships with different partners share
+// transports makes the transport of each relationship, and sets its secret and its AckWait. Relationships with different partners share
 // a port; several with the same partner share the connections' addresses, and are told apart by their names, which only
 // another Tandem knows how to do.
 func (o *options) transports(peers []failover.Config, log *zap.Logger) ([]failover.Transport, error) {
 	var all []error
-	for _, p := range []*perPeer{&o.secret, &o.cert, &o.key, &o.ca, &o.tlsName, &o.fence} {
+	for _, p := range []*perPeer{&o.secret, &o.cert, &o.key, &o.ca, &o.tlsName, &o.fence, &o.ackWait} {
 		all = append(all, p.check(peers))
 	}
 	ports := make(map[netip.AddrPort]*failover.Port)
@@ -35,6 +36,11 @@ func (o *options) transports(peers []failover.Config, log *zap.Logger) ([]failov
 		var err error
 		peers[i].Secret, err = o.secretOf(f.Name)
 		all = append(all, err)
+		if v := o.ackWait.of(f.Name); v != "" {
+			if peers[i].AckWait, err = time.ParseDuration(v); err != nil || peers[i].AckWait <= 0 || peers[i].AckWait > time.Second {
+				all = append(all, fmt.Errorf("-failover-ack-wait: failover peer %s: %s: want a duration of up to 1s, such as 50ms", f.Name, v))
+			}
+		}
 		w := way{f.Local, f.Partner.Addr()}
 		if ways[w] == nil {
 			order = append(order, w)
