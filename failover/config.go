@@ -101,6 +101,11 @@ type Config struct {
 	// then, long before ReceiveTimer ends. CONTACT is sent every second so that there are octets to take. Whole seconds;
 	// zero is 3 s, less than zero is never. It needs Linux and TCP.
 	ProbeTimeout time.Duration
+	// AckWait is how long a grant that MCLT makes short, as it does the first of each client, waits in NORMAL for the
+	// partner to acknowledge it, and is as long as the configuration gives if that comes in time. It costs a second write
+	// and a second update. At most 1 s; zero is not at all: the client gets MCLT, and the rest when it renews. An ISC dhcpd
+	// takes up to 2 s, so with one it is time lost.
+	AckWait time.Duration
 	// TrustSecs believes clients that say in each DHCPDISCOVER that they have only begun to ask. Without it one of the
 	// partner's that has asked for more than MaxSecs is answered whatever it says.
 	TrustSecs bool
@@ -110,6 +115,14 @@ type Config struct {
 	// NoClientInfo keeps host name, vendor class and relay information of the clients from the partner. They go in an
 	// option of the draft that ISC dhcpd skips.
 	NoClientInfo bool
+
+	// Shared is what else both configurations should say alike, such as lease times, besides Pools and MaxSecs. Of
+	// several with one name the values belong together.
+	Shared []Setting
+	// NoConfigDigest neither tells the partner of Pools, MaxSecs and Shared nor compares what it tells of its own.
+	// Otherwise a difference is in the log and Options.Difference is told; nothing else comes of it. Only another Tandem
+	// is told, in the first STATE of a connection.
+	NoConfigDigest bool
 
 	// Secret, if there is one, is what the messages both ways are proven with (draft 11.1): at least 16 octets, the same
 	// on both sides, and better of each relationship its own. The partner must have it, too: one that does not is told
@@ -154,6 +167,8 @@ func (c Config) Validate() error {
 		return bad("ProbeTimeout", c.ProbeTimeout, "want whole seconds, 0 for 3 s, or less for never")
 	case c.SafePeriod < 0 || c.SafePeriod%time.Second != 0:
 		return bad("SafePeriod", c.SafePeriod, "want whole seconds, or 0 for never")
+	case c.AckWait < 0 || c.AckWait > maxAckWait:
+		return bad("AckWait", c.AckWait, fmt.Sprintf("want 0 for none, to %v", maxAckWait))
 	case c.Secret != nil && len(c.Secret) < minSecret:
 		return bad("Secret", fmt.Sprintf("of %d octets", len(c.Secret)), fmt.Sprintf("want at least %d, or none", minSecret))
 	case c.DigestType > DigestHMACSHA256:

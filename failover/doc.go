@@ -24,6 +24,9 @@
 // what the partner has acknowledged or told (see [LatestExpiry]). An address becomes free only when both agree that
 // its lease is over. And nothing is told to anyone before it is durable.
 //
+// So the first lease of a client is MCLT long, and the next as long as configured. With Config.AckWait the first may be,
+// too: its answer waits a little for the partner's word, while those of others do not.
+//
 // # States
 //
 //	                    STARTUP (15 s, or until the partner is heard)
@@ -56,12 +59,19 @@
 //     nothing.
 //   - [TLS]: certificates on both sides, and privacy.
 //
-// Who demands one of these does not speak with a partner that cannot, and says so on both sides; ISC dhcpd can neither.
+// Who demands one of these does not speak with a partner that cannot, and says so on both sides, every 30 s; ISC dhcpd can
+// neither.
+//
+// # Two configurations
+//
+// Ranges and lease times should be the same on both sides. Two Tandem nodes tell each other what they have, in the option
+// for vendors, when they meet, and log what differs: see [Setting] and Config.Shared.
 //
 // # Several relationships
 //
-// There may be an Endpoint for each of several partners, or several for one partner, on ports of their own or, between
-// Tandem nodes, behind a [Mux]; each has its own pools.
+// There may be an Endpoint for each of several partners, or several for one partner, on ports of their own. On one port
+// there may be several partners, by a [Port], and several relationships with each that is a Tandem node, by a [Mux]. Each
+// relationship has its own pools.
 //
 // # Structure
 //

@@ -30,6 +30,9 @@ type Options struct {
 	// Conflict, if not nil, is told of each binding that both partners had changed without the other, and how it was
 	// resolved. It is called from the Endpoint's loop, after that is durable, and must not wait.
 	Conflict func(Conflict)
+	// Difference, if not nil, is told in what the partner's configuration differs from this server's, once in each
+	// connection in which it does: see Config.NoConfigDigest. It is called as Conflict is.
+	Difference func([]Difference)
 	// Fence is asked, when the partner has not been heard for Config.SafePeriod, whether it is down for sure: a witness
 	// that neither serves, a router protocol's mastership, a power switch. It returns nil only if the partner does not
 	// serve and cannot begin to. It is called again each SafePeriod until it does or the partner is heard.
@@ -49,19 +52,22 @@ type Endpoint struct {
 	book      *lease.Book
 	fence     func(context.Context) error
 	conflict  func(Conflict)
+	differ    func([]Difference)
 	patience  *patience
 
-	inbox   chan item // what comes from the partner
-	calls   chan item // what clients and operators ask; it is taken first, so that a flood of the partner's does not delay it
-	status  atomic.Pointer[Status]
-	taken   atomic.Bool  // the one place for a connection
-	asking  atomic.Bool  // the fence is being asked
-	lenient atomic.Int64 // how many more updates than Config.MaxUnacked are announced: see drop
-	tasks   sync.WaitGroup
-	stopped chan struct{}
+	inbox      chan item // what comes from the partner
+	calls      chan item // what clients and operators ask; it is taken first, so that a flood of the partner's does not delay it
+	status     atomic.Pointer[Status]
+	taken      atomic.Bool  // the one place for a connection
+	asking     atomic.Bool  // the fence is being asked
+	distrusted atomic.Bool  // a connection ended because the two do not trust each other
+	lenient    atomic.Int64 // how many more updates than Config.MaxUnacked are announced: see drop
+	tasks      sync.WaitGroup
+	stopped    chan struct{}
 
 	connects   newest
 	complaints complaints
+	ackWaits   ackWaits
 
 	// Of the loop alone.
 	machine *Machine
@@ -94,7 +100,7 @@ func NewEndpoint(cfg Config, book *lease.Book, o Options) (*Endpoint, error) {
 	}
 	e := &Endpoint{
 		cfg: cfg.withDefaults(), transport: o.Transport, log: o.Logger, book: book, machine: m,
-		fence: o.Fence, conflict: o.Conflict, patience: newPatience(),
+		fence: o.Fence, conflict: o.Conflict, differ: o.Difference, patience: newPatience(),
 		inbox: make(chan item, maxInbox), calls: make(chan item, maxInbox), stopped: make(chan struct{}),
 	}
 	if e.log == nil {
@@ -205,6 +211,9 @@ func (e *Endpoint) process(ctx context.Context, items []item) {
 			e.conflict(c)
 		}
 	}
+	if e.differ != nil && len(all.Differences) > 0 {
+		e.differ(all.Differences)
+	}
 	if e.link != nil {
 		if err := e.link.send(all.Send); err != nil {
 			all.Close = err
@@ -213,6 +222,7 @@ func (e *Endpoint) process(ctx context.Context, items []item) {
 	for _, done := range granted {
 		done <- nil
 	}
+	e.ackWaits.saved(all.Save.Changes)
 	if all.Close != nil {
 		e.drop(ctx, all.Close)
 	}
@@ -229,7 +239,7 @@ func (e *Endpoint) askFence(ctx context.Context) {
 	defer e.asking.Store(false)
 	err := e.fence(ctx)
 	if err == nil {
-		err = e.Order(ctx, Order{Kind: OrderPartnerDown})
+		err = e.Order(ctx, Order{Kind: OrderPartnerDown, Cause: "the fence says that the peer is down"})
 	}
 	if err != nil && ctx.Err() == nil {
 		e.log.Warn("failover peer " + e.cfg.Name + ": not partner-down: " + err.Error())
@@ -281,6 +291,9 @@ func (e *Endpoint) drop(ctx context.Context, cause error) {
 	if e.link == nil {
 		return
 	}
+	if hopeless(cause) {
+		e.distrusted.Store(true)
+	}
 	if errors.Is(cause, errNoUpdates) && e.lenient.Load() < maxPartnerWin/2 {
 		// An ISC dhcpd whose updates were in flight when a connection was lost counts them for ever, and sends nothing
 		// when they fill the window. A larger one lets it go on.
@@ -315,6 +328,7 @@ func (e *Endpoint) bye(r RejectReason, text string) {
 // not be proven to be the partner's.
 func (e *Endpoint) distrust(cause error) {
 	if r, ok := digestReason(cause); ok {
+		e.distrusted.Store(true)
 		e.log.Error("failover peer " + e.cfg.Name + ": a message is not the peer's: " + cause.Error())
 		e.bye(r, cause.Error())
 	}
@@ -343,7 +357,14 @@ func (e *Endpoint) post(ctx context.Context, to chan<- item, it item) error {
 // Changed for what it may be. It returns lease.ErrConflict if c.Old is not on record any more or c.New.Expiry is later
 // than Limit allows now, one of the reasons of Limit if the state of this server does not allow it any more,
 // ErrStopped, the error of ctx, or that of the ledger: then nothing may be told to the client.
-func (e *Endpoint) Commit(ctx context.Context, c lease.Change) error { return e.ask(ctx, Changed{c}) }
+//
+// With Config.AckWait it may leave a later end on record than c.New.Expiry, at most c.New.SentPotentialExpiry: see there.
+func (e *Endpoint) Commit(ctx context.Context, c lease.Change) error {
+	if e.short(c) {
+		return e.commitAndWait(ctx, c)
+	}
+	return e.ask(ctx, Changed{c})
+}
 
 // ask brings an event to the loop and waits until what it caused is durable.
 func (e *Endpoint) ask(ctx context.Context, ev Event) error {

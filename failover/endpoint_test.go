@@ -121,6 +121,16 @@ type server struct {
 	pool  *pool.Pool
 	logs  *observer.ObservedLogs
 	stop  func()
+
+	mu     sync.Mutex
+	differ []Difference
+}
+
+// differences returns in what the partner's configuration was said to differ.
+func (s *server) differences() []Difference {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.differ
 }
 
 func startServer(t *testing.T, w *wire, role Role, store *flaky) *server {

@@ -59,7 +59,8 @@ type Effects struct {
 	Fence   bool        // ask whether the partner is down for sure; if so, OrderPartnerDown
 	Notes   []Note      // for the log
 
-	Conflicts []Conflict // what both partners had changed, unseen by the other
+	Conflicts   []Conflict   // what both partners had changed, unseen by the other
+	Differences []Difference // between the two configurations, as a partner has told them
 }
 
 // Level says how much a Note matters.
@@ -117,6 +118,7 @@ func (c *collector) add(e Effects) {
 	c.Send = append(c.Send, e.Send...)
 	c.Notes = append(c.Notes, e.Notes...)
 	c.Conflicts = append(c.Conflicts, e.Conflicts...)
+	c.Differences = append(c.Differences, e.Differences...)
 	c.Fence = c.Fence || e.Fence
 	if c.Close == nil {
 		c.Close = e.Close

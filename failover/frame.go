@@ -140,8 +140,8 @@ type Disconnect struct {
 	Text   string       // message (16), for people
 }
 
-// AppendBinary appends the message to b. The options stand in the order in which ISC dhcpd sends them. Text longer than
-// 254 octets is cut, as is text with a NUL octet. It returns b as it was and a *FrameError if there is no Body, if the
+// AppendBinary appends the message to b. The options stand in the order in which ISC dhcpd sends them, after the
+// Digest (draft 12.17), before the Vendor. Text longer than 254 octets is cut, as is text with a NUL octet. It returns b as it was and a *FrameError if there is no Body, if the
 // message would have more than 2048 octets, or if it holds what must not be sent: an address that is not IPv4, a
 // binding status or a server state without a number, a flag without a name, a time before 1970 or after lease.Never, or
 // an interval with a part of a second.
@@ -153,12 +153,12 @@ func (f *Frame) AppendBinary(b []byte) ([]byte, error) {
 	}
 	e := encoder{typ: f.Body.Type(), b: b, start: len(b)}
 	e.header(f.Time, f.XID)
-	e.options(f.Body)
-	e.omit = 0
-	e.octets(OptionVendorSpecific, f.Vendor)
 	if f.Digest != (Digest{}) {
 		e.octets(OptionMessageDigest, string([]byte{f.Digest.Type})+f.Digest.Sum)
 	}
+	e.options(f.Body)
+	e.omit = 0
+	e.octets(OptionVendorSpecific, f.Vendor)
 	n := len(e.b) - e.start
 	if n > maxFrame {
 		e.fail(0, "%d octets, a message has at most %d", n, maxFrame)

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 const (
 	minReconnect  = 1 * time.Second  // between the first attempts to connect
 	reconnectTime = 5 * time.Second  // between later ones; ISC dhcpd's
+	refusedTime   = 30 * time.Second // after one that must fail until somebody changes a configuration
 	handshakeTime = 15 * time.Second // for CONNECT and CONNECTACK
 	maxHandshakes = 64               // at a time: more than a flood brings within the round trip of the partner's own
 	maxUnwritten  = 1 << 20          // octets that wait for a partner which does not read; past it no more are added
@@ -144,7 +146,7 @@ func (e *Endpoint) accept(ctx context.Context) {
 		stop := context.AfterFunc(ctx, func() { ln.Close() })
 		serve(ctx, ln, &e.tasks, func(err error) {
 			e.log.Error("failover peer " + e.cfg.Name + ": cannot accept: " + err.Error())
-		}, func(attempt context.Context, conn net.Conn) { e.greet(ctx, attempt, conn) })
+		}, func(attempt context.Context, conn net.Conn) { _ = e.greet(ctx, attempt, conn) }) // greet has logged it
 		stop()
 		ln.Close()
 	}
@@ -183,20 +185,23 @@ func serve(ctx context.Context, ln net.Listener, tasks *sync.WaitGroup, failed f
 }
 
 // dial connects to the partner whenever there is no connection: soon at first, since two servers that start at once
-// both come too early, and then at longer intervals.
+// both come too early, and then at longer intervals; at much longer ones where the two do not trust each other.
 func (e *Endpoint) dial(ctx context.Context) {
 	pause := minReconnect
 	for ctx.Err() == nil {
-		if e.claimed() {
+		switch {
+		case e.claimed():
 			pause = minReconnect
-		} else {
+		case e.distrusted.Swap(false):
+			pause = refusedTime
+		default:
 			attempt, cancel := context.WithTimeout(ctx, handshakeTime)
 			conn, err := e.transport.Dial(attempt)
 			cancel()
-			if err == nil {
-				e.greet(ctx, ctx, conn)
-			} else {
+			if err != nil {
 				e.log.Debug("failover peer " + e.cfg.Name + ": cannot connect: " + err.Error())
+			} else if hopeless(e.greet(ctx, ctx, conn)) {
+				pause = refusedTime
 			}
 		}
 		wait(ctx, pause)
@@ -204,8 +209,31 @@ func (e *Endpoint) dial(ctx context.Context) {
 	}
 }
 
-// greet does the handshake on a new connection, while attempt lasts, and hands it to the loop, or closes it.
-func (e *Endpoint) greet(ctx, attempt context.Context, conn net.Conn) {
+// hopeless reports whether err is such that another attempt will end like this one, until somebody changes the
+// configuration of one of the two.
+func hopeless(err error) bool {
+	for _, passes := range []error{RejectInvalidPartner, RejectDuplicateConnection, RejectTimeMismatch} {
+		if errors.Is(err, passes) {
+			return false // said without a digest, by a Mux before its relationship listens, say
+		}
+	}
+	if _, ok := digestReason(err); ok {
+		return true
+	}
+	for _, target := range []error{errSpeaksTLS, RejectTLSRequired, RejectTLSUnconfigured, RejectTLSUnsupported} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	var plain tls.RecordHeaderError
+	var unverified *tls.CertificateVerificationError
+	var alert tls.AlertError
+	return errors.As(err, &plain) || errors.As(err, &unverified) || errors.As(err, &alert)
+}
+
+// greet does the handshake on a new connection, while attempt lasts, and hands it to the loop, or closes it and returns
+// why.
+func (e *Endpoint) greet(ctx, attempt context.Context, conn net.Conn) error {
 	stop := context.AfterFunc(attempt, func() { conn.Close() })
 	l, c, err := e.handshake(attempt, conn)
 	if !stop() {
@@ -221,10 +249,11 @@ func (e *Endpoint) greet(ctx, attempt context.Context, conn net.Conn) {
 			level = zapcore.DebugLevel
 		}
 		e.log.Log(e.complaints.level(time.Now(), level), "failover peer "+e.cfg.Name+": "+err.Error())
-		return
+		return err
 	}
 	e.tasks.Go(func() { l.write(e.cfg.ReceiveTimer) })
 	e.tasks.Go(func() { e.read(ctx, l, c) })
+	return nil
 }
 
 // handshake does CONNECT and CONNECTACK. If it succeeds the one place for a connection is claimed.

@@ -22,8 +22,9 @@ type View interface {
 // taken Effects.Save; several Steps may go before one Settle. It must call Step with a Tick when Deadline has come.
 // A Machine is not safe for concurrent use; Endpoint is the driver that real servers use.
 type Machine struct {
-	cfg  Config
-	view View
+	cfg      Config
+	view     View
+	settings []Setting // what the partner's configuration should say, too
 
 	peer    lease.Peer // the state, the partner's, and MCLT: what a restart remembers
 	startup time.Time  // when STARTUP ends unheard; zero if it is over
@@ -79,6 +80,7 @@ func NewMachine(cfg Config, view View, leases func(yield func(lease.Lease) bool)
 		queue:  newUpdates(),
 		staged: make(map[netip.Addr]lease.Lease),
 	}
+	m.settings = bounded(m.cfg.settings())
 	m.peer.Name = cfg.Name
 	m.settled.peer = m.peer
 	for l := range leases {
@@ -284,7 +286,7 @@ func (m *Machine) connected(now time.Time, s Session) {
 		m.out.peer(m.peer)
 	}
 	m.note(Info, "connected to %s", s.VendorClass)
-	m.report(now)
+	m.introduce(now)
 }
 
 func (m *Machine) disconnected(now time.Time, cause error) {
@@ -324,6 +326,7 @@ func (m *Machine) received(now time.Time, f *Frame) {
 	}
 	switch b := f.Body.(type) {
 	case *StateReport:
+		m.vendor(f)
 		m.partnerState(now, b)
 	case *BindingUpdate:
 		m.progressAt = now

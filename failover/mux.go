@@ -21,7 +21,8 @@ import (
 // server may be primary in some and secondary in others. Each has its own Secret, or none; TLS, if wanted, is below the
 // Mux: NewMux(TLS{...}, log).
 //
-// With an ISC dhcpd, or without a Mux on both sides, each relationship needs a port of its own.
+// With an ISC dhcpd, or without a Mux on both sides, each relationship needs a port of its own. For several partners
+// at one port there is Port, over which a Mux may be.
 type Mux struct {
 	transport Transport
 	log       *zap.Logger
@@ -30,7 +31,7 @@ type Mux struct {
 
 	mu      sync.Mutex
 	inner   net.Listener // while a secondary listens
-	members map[string]*muxListener
+	members map[string]*branch
 }
 
 // NewMux returns a Mux of the connections that t makes. A nil log is silent.
@@ -38,7 +39,7 @@ func NewMux(t Transport, log *zap.Logger) *Mux {
 	if log == nil {
 		log = zap.NewNop()
 	}
-	return &Mux{transport: t, log: log, members: make(map[string]*muxListener)}
+	return &Mux{transport: t, log: log, members: make(map[string]*branch)}
 }
 
 // Transport returns the Transport of the relationship of that name, in which this server has that role.
@@ -73,7 +74,7 @@ func (t muxed) Listen(ctx context.Context) (net.Listener, error) {
 	m := t.Mux
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	l := &muxListener{mux: m, name: t.name, conns: make(chan net.Conn), done: make(chan struct{})}
+	l := newBranch()
 	if t.role == Primary {
 		return l, nil
 	}
@@ -89,46 +90,20 @@ func (t muxed) Listen(ctx context.Context) (net.Listener, error) {
 		go m.accept(inner)
 	}
 	m.members[t.name] = l
+	l.leave = func() error { return m.leave(t.name) }
 	return l, nil
 }
 
-// muxListener gives one relationship its connections.
-type muxListener struct {
-	mux   *Mux
-	name  string
-	conns chan net.Conn
-	once  sync.Once
-	done  chan struct{}
-}
-
-func (l *muxListener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
+// leave takes a relationship out, and ends the listening with the last.
+func (m *Mux) leave(name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.members, name)
+	if len(m.members) > 0 {
+		return nil
 	}
-}
-
-// Addr returns no address: it is the Mux that has one.
-func (l *muxListener) Addr() net.Addr { return nil }
-
-// Close ends the listener, and the Mux's when it was the last.
-func (l *muxListener) Close() error {
-	var err error
-	l.once.Do(func() {
-		close(l.done)
-		m := l.mux
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if m.members[l.name] != l {
-			return
-		}
-		delete(m.members, l.name)
-		if len(m.members) == 0 {
-			err, m.inner = m.inner.Close(), nil
-		}
-	})
+	err := m.inner.Close()
+	m.inner = nil
 	return err
 }
 
@@ -156,14 +131,8 @@ func (m *Mux) greet(attempt context.Context, conn net.Conn) {
 		err = context.Cause(attempt)
 	}
 	if err == nil {
-		select {
-		case l.conns <- opened:
-			return
-		case <-l.done:
-			err = net.ErrClosed
-		case <-attempt.Done():
-			err = context.Cause(attempt)
-		}
+		l.offer(opened)
+		return
 	}
 	conn.Close()
 	level := zapcore.WarnLevel
@@ -175,14 +144,14 @@ func (m *Mux) greet(attempt context.Context, conn net.Conn) {
 
 // attribute finds out from its first message which relationship a connection is of, and returns it with that message
 // still to be read.
-func (m *Mux) attribute(ctx context.Context, conn net.Conn) (*muxListener, net.Conn, error) {
+func (m *Mux) attribute(ctx context.Context, conn net.Conn) (*branch, net.Conn, error) {
 	if err := conn.SetDeadline(time.Now().Add(handshakeTime)); err != nil {
 		return nil, nil, err
 	}
 	if err := startTLS(ctx, conn); err != nil {
 		return nil, nil, errors.Join(err, refusePlain(time.Now(), "", err))
 	}
-	refuse := func(f *Frame, err error) (*muxListener, net.Conn, error) {
+	refuse := func(f *Frame, err error) (*branch, net.Conn, error) {
 		b, wrong := f.MarshalBinary()
 		if wrong == nil {
 			_, wrong = conn.Write(b)

@@ -62,6 +62,8 @@ type Order struct {
 	// Force carries out an order that is refused as dangerous. An address may then be given to two clients, if what the
 	// order says is not true.
 	Force bool
+	// Cause is who or what wants it, for the log; "order of an operator" if empty.
+	Cause string
 }
 
 func (Order) event() {}
@@ -75,7 +77,10 @@ func (m *Machine) order(now time.Time, o Order) error {
 		return fmt.Errorf("%w: %v: %s", ErrOrder, o.Kind, fmt.Sprintf(format, args...))
 	}
 	state := m.State()
-	cause := "order of an operator"
+	cause := o.Cause
+	if cause == "" {
+		cause = "order of an operator"
+	}
 	switch o.Kind {
 	case OrderPartnerDown:
 		switch {

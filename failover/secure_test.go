@@ -54,7 +54,12 @@ func startNode(t *testing.T, role Role, transport Transport, edit func(*Config),
 	}
 	core, logs := observer.New(zapcore.DebugLevel)
 	s.logs = logs
-	if s.Endpoint, err = NewEndpoint(cfg, s.book, Options{Transport: transport, Logger: zap.New(core)}); err != nil {
+	o := Options{Transport: transport, Logger: zap.New(core), Difference: func(all []Difference) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.differ = append(s.differ, all...)
+	}}
+	if s.Endpoint, err = NewEndpoint(cfg, s.book, o); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

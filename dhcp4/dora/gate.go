@@ -26,6 +26,7 @@ type Gate interface {
 	// Released or Abandoned; what becomes of a released address is the Gate's to say. Of a grant New.Expiry is what
 	// the client will be told, and New.SentPotentialExpiry what the configuration would give it, which the Gate
 	// replaces by a figure of its own; with lease.BOOTP in its Flags it has no end, whatever Limit says. Commit returns
-	// lease.ErrConflict if Old is no longer on record, or Limit would allow less by now.
+	// lease.ErrConflict if Old is no longer on record, or Limit would allow less by now. It may put a later end on
+	// record than New.Expiry: then the client is told that, as far as Limit allows it of what is on record.
 	Commit(ctx context.Context, c lease.Change) error
 }

@@ -142,6 +142,34 @@ func TestGateAllowsLessAtCommit(t *testing.T) {
 	w.expect("request", msg{kind: dhcpRequest, wish: "10.0.10.10", server: "10.0.10.251"}, "DHCPACK 10.0.10.10 30s")
 }
 
+// The gate may have learnt meanwhile that more is possible, and put it on record.
+func TestGateAllowsMoreAtCommit(t *testing.T) {
+	for _, tc := range []struct {
+		name           string
+		recorded, most time.Duration
+		want           string
+	}{
+		{"all of it", 600 * time.Second, 0, "DHCPACK 10.0.10.10 10m0s"},
+		{"what is on record", 300 * time.Second, 0, "DHCPACK 10.0.10.10 5m0s"},
+		{"more than the configuration gives", 900 * time.Second, 0, "DHCPACK 10.0.10.10 10m0s"},
+		{"more than the gate allows", 600 * time.Second, 200 * time.Second, "DHCPACK 10.0.10.10 3m20s"},
+		{"on record, and yet not allowed", 600 * time.Second, 60 * time.Second, "DHCPACK 10.0.10.10 1m0s"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w, p := pair(t, "10.0.10.10", "10.0.10.11")
+			p.most = 60 * time.Second
+			p.before = func(c lease.Change) lease.Change {
+				if !c.New.Expiry.Equal(start.Add(60 * time.Second)) {
+					t.Errorf("asked for %v", c.New.Expiry)
+				}
+				c.New.Expiry, p.most = start.Add(tc.recorded), tc.most
+				return c
+			}
+			w.expect("request", msg{kind: dhcpRequest, wish: "10.0.10.10", server: "10.0.10.251"}, tc.want)
+		})
+	}
+}
+
 func TestNothingIsToldThatIsNotDurable(t *testing.T) {
 	w, p := pair(t, "10.0.10.10", "10.0.10.11")
 	p.fail = errors.New("disk full")

@@ -138,8 +138,16 @@ func (s *Server) grant(ctx context.Context, q *query, n *network, c candidate) (
 		if l.Status != lease.Active || !l.Client.Is(q.client) {
 			return nil, fmt.Errorf("%w: %v is %v", lease.ErrConflict, t.addr, l.Status)
 		}
-		if l.Expiry.Before(t.until) {
+		switch {
+		case l.Expiry.Before(t.until):
 			t.until = l.Expiry
+		case l.Expiry.After(t.until):
+			if most, err := c.share.gate.Limit(c.counted, l, q.client, c.want); err == nil && most.After(t.until) {
+				t.until = most // the partner has learnt of it
+				if l.Expiry.Before(most) {
+					t.until = l.Expiry
+				}
+			}
 		}
 		if t.until.Sub(q.now) < time.Second {
 			s.about(zap.InfoLevel, q, "lease is over already")

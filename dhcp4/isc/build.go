@@ -3,6 +3,7 @@ package isc
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/tandem-dhcp/tandem/dhcp4/dora"
@@ -115,6 +116,7 @@ func (s *Setup) relationship(p *Peer) failover.Config {
 		MaxSecs:      uint16(p.LoadBalanceMaxSeconds),
 		ReceiveTimer: p.MaxResponseDelay,
 		MaxUnacked:   p.MaxUnackedUpdates,
+		SafePeriod:   p.AutoPartnerDown,
 		Balance: pool.Balance{
 			MaxMisbalance: p.MaxLeaseMisbalance, MaxOwnership: p.MaxLeaseOwnership,
 			MinBalance: p.MinBalance, MaxBalance: p.MaxBalance,
@@ -129,10 +131,28 @@ func (s *Setup) relationship(p *Peer) failover.Config {
 		for _, sh := range shares {
 			if sh.source.Peer == p.Name {
 				f.Pools = append(f.Pools, sh.pool)
+				f.Shared = append(f.Shared, leaseTimes(sh)...)
 			}
 		}
 	}
 	return f
+}
+
+// leaseTimes are the settings of a pool that both partners should have alike.
+func leaseTimes(sh share) []failover.Setting {
+	p := &sh.source.All
+	var list []failover.Setting
+	for _, s := range []struct {
+		name string
+		time Setting[time.Duration]
+	}{{"default-lease-time", p.DefaultLeaseTime}, {"max-lease-time", p.MaxLeaseTime}} {
+		value := "unset"
+		if s.time.IsSet() {
+			value = strconv.FormatInt(int64(s.time.Value/time.Second), 10)
+		}
+		list = append(list, failover.Setting{Name: s.name + " of " + sh.pool.Name(), Value: value})
+	}
+	return list
 }
 
 // Pools returns all pools, for lease.Book.Observe.

@@ -58,6 +58,8 @@ func TestSetup(t *testing.T) {
 			Role: failover.Primary, MCLT: time.Hour, HBA: &half, MaxSecs: 3, ReceiveTimer: time.Minute, MaxUnacked: 10,
 			Balance: pool.Balance{MaxMisbalance: 15, MaxOwnership: 10, MinBalance: time.Minute, MaxBalance: time.Hour},
 			Pools:   []*pool.Pool{p},
+			Shared: []failover.Setting{
+				{Name: "default-lease-time of 10.0.10.0/24", Value: "604800"}, {Name: "max-lease-time of 10.0.10.0/24", Value: "604800"}},
 		}
 		if side == "secondary" {
 			want.Role, want.MCLT, want.HBA, want.Local, want.Partner = failover.Secondary, 0, nil, want.Partner, want.Local

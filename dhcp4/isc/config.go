@@ -201,7 +201,8 @@ type Peer struct {
 	HBA pool.HBA
 	// LoadBalanceMaxSeconds is zero where load balancing is off.
 	LoadBalanceMaxSeconds int
-	AutoPartnerDown       time.Duration // auto-partner-down; not zero in lenient mode alone, it is not supported
+	// AutoPartnerDown is auto-partner-down; zero is never. Whoever makes an endpoint of it needs a failover.Options.Fence.
+	AutoPartnerDown time.Duration
 
 	MaxLeaseMisbalance int           // max-lease-misbalance, percent; 15
 	MaxLeaseOwnership  int           // max-lease-ownership, percent; 10

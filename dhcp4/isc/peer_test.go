@@ -49,7 +49,7 @@ var peerCases = []struct {
 	{"a missing semicolon", addresses + `mclt 60 split 128;`, `semicolon expected.`, false},
 	{"everything", addresses + `primary; port 1; peer port 2; max-response-delay 3; max-unacked-updates 4; mclt 5; split 6;
 		load balance max seconds 7; auto-partner-down 8; max-lease-misbalance 9; max-lease-ownership 10; min-balance 11;
-		max-balance 12; peer max-response-delay 13; peer max-unacked-updates 14;`, `auto-partner-down is not supported`, true},
+		max-balance 12; peer max-response-delay 13; peer max-unacked-updates 14;`, ``, true},
 	{"a peer with several addresses", `address one.example; peer address two.example; mclt 60; split 128;`, ``, true},
 	{"a server with several addresses", `address two.example; peer address 10.0.0.3; mclt 60; split 128;`, `one address is wanted here`, true},
 }
@@ -107,7 +107,7 @@ func TestPeerValues(t *testing.T) {
 	}
 	for _, tc := range tests {
 		t.Run(tc.name, func(t *testing.T) {
-			c, err := load(t, `failover peer "f" { `+tc.body+` }`+peerPool, LoadOptions{Lenient: true}) // of auto-partner-down
+			c, err := load(t, `failover peer "f" { `+tc.body+` }`+peerPool, LoadOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -255,9 +255,6 @@ func (p *peerReader) complete() {
 			p.errorf(p.Pos, "primary failover server must have mclt.")
 		}
 	}
-	if p.AutoPartnerDown != 0 {
-		p.unsupported(p.Pos, "failover peer %s: auto-partner-down is not supported: an operator says that the partner is down", p.Name)
-	}
 	if p.LoadBalanceMaxSeconds == 0 {
 		p.warnf(p.Pos, "load balancing will be disabled for failover peer, %s, because its load balance max secs is 0", p.Name)
 	}

@@ -4,6 +4,20 @@
 //	dhcpd [-4] [-f] [-d] [-q] [-t|-T] [-p port] [-s server] [-cf file] [-lf file] [-pf file] [-ctl socket] [interface ...]
 //	dhcpd -ctl socket -order "partner-down ha-dhcp"
 //
+// Between two Tandems the connection can be secured, by flags, since dhcpd.conf has no words for it. Each may come once
+// for all failover peers, and once for each of them with its name before it:
+//
+//	-failover-secret [name=]file                                   a secret that proves each message
+//	-failover-cert [name=]file -failover-key [name=]file -failover-ca [name=]file [-failover-tls-name [name=]host]
+//
+// auto-partner-down of dhcpd.conf needs somebody who knows that the partner is off, and does not only fail to hear it:
+//
+//	-fence [name=]command                                          asked with the peer's name and address; status 0 is yes
+//
+// The first lease of a client is only mclt long, unless it may wait a little for the partner to hear of it:
+//
+//	-failover-ack-wait [name=]duration                             50ms is plenty between two Tandems
+//
 // What a configuration asks for and this server cannot do is an error that names the place.
 package main
 
@@ -40,6 +54,12 @@ type options struct {
 	broadcast  netip.Addr // -s: where to send instead of 255.255.255.255
 	control    string     // -ctl: socket for orders
 	order      string     // -order: give it to the server at the socket
+	secret     perPeer    // -failover-secret: file
+	cert, key  perPeer    // -failover-cert, -failover-key: files of this server
+	ca         perPeer    // -failover-ca: file of the authorities for the partner
+	tlsName    perPeer    // -failover-tls-name: what the partner's certificate is for
+	fence      perPeer    // -fence: command
+	ackWait    perPeer    // -failover-ack-wait: duration
 	interfaces []string
 }
 
@@ -100,6 +120,24 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	fs.StringVar(&o.control, "ctl", "", "take orders on this Unix `socket`, or give one with -order")
 	fs.StringVar(&o.order, "order", "", "give an `order` to the server that has the socket: \"status\", or partner-down, recover, pause,\n"+
 		"shutdown, resume or resync, then the name of a failover peer, then perhaps \"force\"")
+	for _, f := range []struct {
+		to    *perPeer
+		name  string
+		usage string
+	}{
+		{&o.secret, "failover-secret", "`[name=]file` with the secret, at least 16 octets, that proves the messages of failover peer name, or of all"},
+		{&o.cert, "failover-cert", "`[name=]file` with this server's certificate: TLS with failover peer name, or with all"},
+		{&o.key, "failover-key", "`[name=]file` with the key of -failover-cert"},
+		{&o.ca, "failover-ca", "`[name=]file` with the authorities for the peer's certificate"},
+		{&o.tlsName, "failover-tls-name", "`[name=]host` that the peer's certificate must be for, in place of its address"},
+		{&o.fence, "fence", "`[name=]command` that auto-partner-down asks, with the name of the failover peer and the peer's address, whether\n" +
+			"the peer is off: status 0 says that it is for sure, all else that it may serve"},
+		{&o.ackWait, "failover-ack-wait", "`[name=]duration`, such as 50ms, that a new client waits for the peer to acknowledge its lease, and then gets\n" +
+			"the whole lease time at once, not mclt"},
+	} {
+		f.to.flag = f.name
+		fs.Var(f.to, f.name, f.usage)
+	}
 	fs.StringVar(&server, "s", "", "`address` to send to instead of 255.255.255.255")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

@@ -77,13 +77,19 @@ func TestConfigurationMistakes(t *testing.T) {
 // testConfig runs the program with -t on a configuration and returns its exit status and what it wrote.
 func testConfig(t testing.TB, file, text string) (status int, out string) {
 	t.Helper()
-	dhcpd := program(t, "")
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	return runConfigTest(t, "-cf", file)
+}
+
+// runConfigTest runs the program with -t and further arguments.
+func runConfigTest(t testing.TB, args ...string) (status int, out string) {
+	t.Helper()
+	dhcpd := program(t, "")
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	b, err := exec.CommandContext(ctx, dhcpd, "-4", "-t", "-cf", file).CombinedOutput()
+	b, err := exec.CommandContext(ctx, dhcpd, append([]string{"-4", "-t"}, args...)...).CombinedOutput()
 	if ctx.Err() != nil {
 		t.Fatalf("-t does not end\n%s", b)
 	}

@@ -110,6 +110,8 @@ type server struct {
 	// disk is the size of a file system of its own for the lease file, as mount's option has it; "" for none. It
 	// lives as long as the process.
 	disk string
+	file string   // the program, if not the one under test
+	args []string // further arguments
 
 	log  *journal // of all runs
 	run  int      // the line at which the current run began
@@ -172,9 +174,17 @@ func (s *server) start() {
 		s.lab.t.Fatal(err)
 	}
 	s.run = s.log.len()
-	s.proc = s.lab.startInto(s.log, s.node, "unshare", "--mount", "--propagation", "private", "sh", "-ec", startScript, "sh", s.dir, s.disk,
-		program(s.lab.t, s.node), "-4", "-f", "-d", "-cf", filepath.Join(s.dir, "dhcpd.conf"), "-lf", filepath.Join(s.dir, "db/dhcpd.leases"),
-		"-pf", filepath.Join(s.dir, "dhcpd.pid"), "eth0")
+	s.proc = s.lab.startInto(s.log, s.node, append([]string{"unshare", "--mount", "--propagation", "private", "sh", "-ec", startScript, "sh", s.dir, s.disk,
+		s.program(), "-4", "-f", "-d", "-cf", filepath.Join(s.dir, "dhcpd.conf"), "-lf", filepath.Join(s.dir, "db/dhcpd.leases"),
+		"-pf", filepath.Join(s.dir, "dhcpd.pid")}, append(s.args, "eth0")...)...)
+}
+
+func (s *server) program() string {
+	s.lab.t.Helper()
+	if s.file != "" {
+		return s.file
+	}
+	return program(s.lab.t, s.node)
 }
 
 // kill is kill -9.

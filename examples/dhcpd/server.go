@@ -31,7 +31,7 @@ func serve(ctx context.Context, o options, log *zap.Logger) (err error) {
 		return err
 	}
 	if o.testConfig && !o.testLeases {
-		return trial(cfg)
+		return trial(o, cfg)
 	}
 	store, err := openLeases(o, cfg, log)
 	if err != nil {
@@ -43,7 +43,7 @@ func serve(ctx context.Context, o options, log *zap.Logger) (err error) {
 		return err
 	}
 	if o.testLeases {
-		return trial(cfg)
+		return trial(o, cfg)
 	}
 	remove, err := writePID(o.pid)
 	if err != nil {
@@ -52,7 +52,7 @@ func serve(ctx context.Context, o options, log *zap.Logger) (err error) {
 	defer remove()
 	log.Info(fmt.Sprintf("Wrote %d leases to leases file.", book.Len()))
 
-	n, err := newNode(cfg, book, log)
+	n, err := newNode(o, cfg, book, log)
 	if err != nil {
 		return err
 	}
@@ -107,12 +107,12 @@ func resolve(name string) ([]netip.Addr, error) {
 }
 
 // trial makes everything that a configuration describes, over a ledger that is thrown away, to see whether it can be.
-func trial(cfg *isc.Config) error {
+func trial(o options, cfg *isc.Config) error {
 	book, err := lease.OpenBook(context.Background(), lease.NewMemory(), lease.BookConfig{ScopeOf: cfg.ScopeOf()})
 	if err != nil {
 		return err
 	}
-	n, err := newNode(cfg, book, zap.NewNop())
+	n, err := newNode(o, cfg, book, zap.NewNop())
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ type node struct {
 	control   *control // nil if no orders are taken
 }
 
-func newNode(cfg *isc.Config, book *lease.Book, log *zap.Logger) (*node, error) {
+func newNode(o options, cfg *isc.Config, book *lease.Book, log *zap.Logger) (*node, error) {
 	setup, err := cfg.Setup(book)
 	if err != nil {
 		return nil, err
@@ -159,13 +159,16 @@ func newNode(cfg *isc.Config, book *lease.Book, log *zap.Logger) (*node, error) 
 	}
 	n := &node{log: log, book: book, alone: dora.NewAlone(book, log, setup.Alone...)}
 	gates := map[string]dora.Gate{"": n.alone}
-	for _, f := range setup.Failover {
-		e, err := failover.NewEndpoint(f, book, failover.Options{Logger: log, Transport: failover.TCP{
-			Local: f.Local, Partner: f.Partner,
-			Stranger: func(a net.Addr) {
-				log.Warn(fmt.Sprintf("failover peer %s: connection from %v: no matching state", f.Name, a))
-			},
-		}})
+	transports, err := o.transports(setup.Failover, log)
+	if err != nil {
+		return nil, err
+	}
+	for i, f := range setup.Failover {
+		fence, err := o.fenceOf(f)
+		if err != nil {
+			return nil, err
+		}
+		e, err := failover.NewEndpoint(f, book, failover.Options{Logger: log, Transport: transports[i], Fence: fence})
 		if err != nil {
 			return nil, err
 		}
