@@ -24,7 +24,7 @@ func TestPort(t *testing.T) {
 	free.Close()
 	at := func(a string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(a), port) }
 	hub, first, second := at("127.0.0.1"), at("127.0.0.2"), at("127.0.0.3")
-	strangers := make(chan net.Addr, 1)
+	strangers := make(chan net.Addr, 100) // a partner that comes before it is listened for is one, too
 	p := NewPort(hub, func(a net.Addr) { strangers <- a })
 	both := NewMux(p.Transport(second), nil)
 	far := NewMux(TCP{Local: second, Partner: hub}, nil)
@@ -48,8 +48,10 @@ func TestPort(t *testing.T) {
 	if n, err := conn.Read(make([]byte, 1)); n != 0 || err == nil {
 		t.Error("a stranger is spoken to")
 	}
-	if a := <-strangers; !strings.HasPrefix(a.String(), "127.0.0.4:") {
-		t.Errorf("the stranger is %v", a)
+	for a := range strangers {
+		if strings.HasPrefix(a.String(), "127.0.0.4:") {
+			break
+		}
 	}
 	// The last one out ends the listening.
 	for _, n := range nodes {
