@@ -36,14 +36,15 @@ const (
 	linkMCLT  = 60 * time.Second
 )
 
-// linkConfig is the dhcpd.conf of a node. Hosts are known clients.
+// linkConfig is the dhcpd.conf of a node. Hosts are known clients. A server that has just heard of a lease from its partner
+// would answer the DHCPREQUEST for it, too, but for server-id-check.
 func linkConfig(node string, hosts []string, all ...relation) string {
 	var b strings.Builder
 	other := nodeSecondary
 	if node == nodeSecondary {
 		other = nodePrimary
 	}
-	fmt.Fprintf(&b, "authoritative;\nping-check off;\ndefault-lease-time %[1]d;\nmax-lease-time %[1]d;\n", int(linkLease.Seconds()))
+	fmt.Fprintf(&b, "authoritative;\nping-check off;\nserver-id-check on;\ndefault-lease-time %[1]d;\nmax-lease-time %[1]d;\n", int(linkLease.Seconds()))
 	for _, r := range all {
 		role := "secondary;"
 		if r.primary == node {
