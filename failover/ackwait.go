@@ -103,7 +103,7 @@ func (e *Endpoint) commitAndWait(ctx context.Context, c lease.Change) error {
 	}
 	longer := l
 	longer.SentPotentialExpiry = c.New.SentPotentialExpiry
-	until, err := e.Limit(time.Now(), l, l.Client, longer.SentPotentialExpiry)
+	until, err := e.Limit(e.now(), l, l.Client, longer.SentPotentialExpiry)
 	if err != nil || !until.After(l.Expiry) {
 		return nil
 	}

@@ -27,6 +27,8 @@ var ErrStopped = errors.New("failover: endpoint is stopped")
 type Options struct {
 	Transport Transport   // nil is TCP between Config.Local and Config.Partner; see also TLS and Mux
 	Logger    *zap.Logger // nil is silent
+	// Clock is what this server takes for the time of day: nil is time.Now. A test gives two servers clocks that differ.
+	Clock func() time.Time
 	// Conflict, if not nil, is told of each binding that both partners had changed without the other, and how it was
 	// resolved. It is called from the Endpoint's loop, after that is durable, and must not wait.
 	Conflict func(Conflict)
@@ -50,6 +52,7 @@ type Endpoint struct {
 	transport Transport
 	log       *zap.Logger
 	book      *lease.Book
+	clock     func() time.Time // nil is time.Now
 	fence     func(context.Context) error
 	conflict  func(Conflict)
 	differ    func([]Difference)
@@ -100,7 +103,7 @@ func NewEndpoint(cfg Config, book *lease.Book, o Options) (*Endpoint, error) {
 	}
 	e := &Endpoint{
 		cfg: cfg.withDefaults(), transport: o.Transport, log: o.Logger, book: book, machine: m,
-		fence: o.Fence, conflict: o.Conflict, differ: o.Difference, patience: newPatience(),
+		clock: o.Clock, fence: o.Fence, conflict: o.Conflict, differ: o.Difference, patience: newPatience(),
 		inbox: make(chan item, maxInbox), calls: make(chan item, maxInbox), stopped: make(chan struct{}),
 	}
 	if e.log == nil {
@@ -111,6 +114,14 @@ func NewEndpoint(cfg Config, book *lease.Book, o Options) (*Endpoint, error) {
 	}
 	e.publish()
 	return e, nil
+}
+
+// now is the time of day as this server has it.
+func (e *Endpoint) now() time.Time {
+	if e.clock == nil {
+		return time.Now()
+	}
+	return e.clock()
 }
 
 // Run starts in STARTUP and works until ctx is done; then it tells the partner that it leaves, closes the connection
@@ -139,7 +150,8 @@ func (e *Endpoint) Run(ctx context.Context) error {
 func (e *Endpoint) next(ctx context.Context) []item {
 	var tick <-chan time.Time
 	if at, ok := e.machine.Deadline(); ok {
-		t := time.NewTimer(max(time.Until(at), time.Until(e.retry)))
+		now := e.now()
+		t := time.NewTimer(max(at.Sub(now), e.retry.Sub(now)))
 		defer t.Stop()
 		tick = t.C
 	}
@@ -171,7 +183,7 @@ func drain(c <-chan item, items []item) []item {
 
 // process decides on the items, saves, and then does what was decided: effects in their order.
 func (e *Endpoint) process(ctx context.Context, items []item) {
-	now := time.Now()
+	now := e.now()
 	all := newCollector()
 	var granted []chan error
 	for _, it := range items {
@@ -318,7 +330,7 @@ func (e *Endpoint) leave(items []item) {
 
 // bye sends the last message of the connection in use.
 func (e *Endpoint) bye(r RejectReason, text string) {
-	f := &Frame{Time: time.Now(), XID: e.machine.xid + 1, Body: &Disconnect{Reason: r, Text: text}}
+	f := &Frame{Time: e.now(), XID: e.machine.xid + 1, Body: &Disconnect{Reason: r, Text: text}}
 	if err := e.link.send([]*Frame{f}); err != nil {
 		e.log.Debug("failover peer " + e.cfg.Name + ": " + err.Error())
 	}

@@ -101,7 +101,7 @@ func (e *Endpoint) Serves(stid []byte, secs uint16) error {
 	if secs != 0 || e.cfg.TrustSecs || !errors.Is(err, ErrBalanced) {
 		return err
 	}
-	if e.patience.waited(time.Now(), stid) > time.Duration(e.cfg.MaxSecs)*time.Second {
+	if e.patience.waited(e.now(), stid) > time.Duration(e.cfg.MaxSecs)*time.Second {
 		return nil
 	}
 	return err

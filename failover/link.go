@@ -263,7 +263,7 @@ func (e *Endpoint) handshake(ctx context.Context, conn net.Conn) (*link, *channe
 	}
 	cfg := e.cfg
 	if err := startTLS(ctx, conn); err != nil {
-		return nil, nil, errors.Join(err, refusePlain(time.Now(), cfg.Name, err))
+		return nil, nil, errors.Join(err, refusePlain(e.now(), cfg.Name, err))
 	}
 	cfg.MaxUnacked += int(e.lenient.Load())
 	c := newChannel(conn, newSeal(cfg))
@@ -285,7 +285,7 @@ func (e *Endpoint) handshake(ctx context.Context, conn net.Conn) (*link, *channe
 
 // call is the primary's side of a handshake.
 func (e *Endpoint) call(cfg Config, c *channel) (Session, error) {
-	connect := cfg.ConnectFrame(time.Now())
+	connect := cfg.ConnectFrame(e.now())
 	connect.XID = c.seal.xidOfConnect()
 	if err := c.write(connect); err != nil {
 		return Session{}, fmt.Errorf("CONNECT: %w", err)
@@ -300,9 +300,9 @@ func (e *Endpoint) call(cfg Config, c *channel) (Session, error) {
 		err = fmt.Errorf("%w: xid %d, want %d: an answer of before", RejectDigestMismatch, f.XID, connect.XID)
 	}
 	if err != nil {
-		bye, err = distrustConnectAck(time.Now(), f, err)
+		bye, err = distrustConnectAck(e.now(), f, err)
 	} else {
-		s, bye, err = cfg.TakeConnectAck(time.Now(), f, e.claim)
+		s, bye, err = cfg.TakeConnectAck(e.now(), f, e.claim)
 	}
 	if bye != nil {
 		err = errors.Join(err, c.write(bye))
@@ -315,11 +315,11 @@ func (e *Endpoint) answer(cfg Config, c *channel) (Session, error) {
 	f, err := c.first()
 	if f == nil {
 		if errors.Is(err, errSpeaksTLS) {
-			err = errors.Join(err, c.write(refuseTLS(time.Now())))
+			err = errors.Join(err, c.write(refuseTLS(e.now())))
 		}
 		return Session{}, quiet(fmt.Errorf("CONNECT: %w", err))
 	}
-	now, claim := time.Now(), e.claim
+	now, claim := e.now(), e.claim
 	if err == nil && c.seal != nil && !skewed(now, f.Time) && !e.connects.newer(f.Time) {
 		if !e.claimed() {
 			err = fmt.Errorf("%w: this CONNECT, or a later one, has been here before", RejectTimeMismatch)
