@@ -112,8 +112,9 @@ func (g *ledger) refused(c *Client, l Lease, server netip.Addr, why string) {
 	}
 }
 
-// remembered compares what a server gave with what it has on record. from is the server, or the zero Addr for any.
-func (g *ledger) remembered(from netip.Addr, who string, has func(netip.Addr) bool, book func(netip.Addr) lease.Lease) {
+// remembered compares what a server gave with what it has on record. from is the server, or the zero Addr for any; slack is
+// how much earlier a lease may end on record, because a clock is behind.
+func (g *ledger) remembered(from netip.Addr, who string, has func(netip.Addr) bool, book func(netip.Addr) lease.Lease, slack time.Duration) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for a, h := range g.holds {
@@ -125,7 +126,7 @@ func (g *ledger) remembered(from netip.Addr, who string, has func(netip.Addr) bo
 		case l.Status != lease.Active || !l.Client.Is(h.client.client()):
 			g.breach(Remembered, a, "client %v has it from %v until %s, but %s has it as %v of %v",
 				h.client, h.server, h.until.UTC().Format(time.DateTime), who, l.Status, l.Client)
-		case l.Expiry.Before(h.until.Add(-time.Second)):
+		case l.Expiry.Before(h.until.Add(-time.Second - slack)):
 			g.breach(Remembered, a, "client %v has it until %s, but on record of %s it ends at %s",
 				h.client, h.until.UTC().Format(time.DateTime), who, l.Expiry.Format(time.DateTime))
 		}

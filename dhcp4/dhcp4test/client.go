@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/tandem-dhcp/tandem/dhcp4"
@@ -177,51 +178,50 @@ func (c *Client) patience() time.Duration {
 }
 
 // ask returns the first answer of one of the types, any if there are none named, and when the message that it answers was
-// last sent.
+// sent. Each try has a transaction id of its own (RFC 2131 4.1 leaves that to the client), so that a late answer to an
+// early try is known as such: a lease counts from the request that was answered.
 func (c *Client) ask(ctx context.Context, m *dhcp4.Message, to netip.Addr, retry, patience time.Duration,
 	types []dhcp4.MessageType) (*dhcp4.Message, time.Time, error) {
-	began, tries := time.Now(), 0
+	began := time.Now()
 	limit := time.NewTimer(patience)
 	defer limit.Stop()
+	tries := make(map[dhcp4.TransactionID]time.Time)
 	for {
-		sent := time.Now()
-		m.NumSeconds = uint16(min(sent.Sub(began)/time.Second, 0xffff))
+		now := time.Now()
+		m.NumSeconds = uint16(min(now.Sub(began)/time.Second, 0xffff))
+		tries[m.TransactionID] = now
 		if err := c.Send(m, to); err != nil {
-			return nil, sent, err
+			return nil, now, err
 		}
-		tries++
 		again := time.NewTimer(retry + time.Duration(c.rand.Int64N(int64(2*time.Second))) - time.Second)
-		a := c.hear(ctx, m, again.C, limit.C, types)
+		a := c.hear(ctx, tries, again.C, limit.C, types)
 		again.Stop()
 		if a != nil {
-			return a, sent, nil
+			return a, tries[a.TransactionID], nil
 		}
 		if ctx.Err() != nil {
-			return nil, sent, ctx.Err()
+			return nil, now, ctx.Err()
 		}
 		if time.Since(began) >= patience {
-			return nil, sent, fmt.Errorf("dhcp4test: client %v: %w to %v within %v (%d tries)", c, ErrNoAnswer, m.MessageType(), patience, tries)
+			return nil, now, fmt.Errorf("dhcp4test: client %v: %w to %v within %v (%d tries)", c, ErrNoAnswer, m.MessageType(), patience, len(tries))
 		}
 		retry = min(2*retry, lastRetry)
+		binary.BigEndian.PutUint32(m.TransactionID[:], c.rand.Uint32())
 	}
 }
 
-// hear waits for an answer to m, until one of the timers.
-func (c *Client) hear(ctx context.Context, m *dhcp4.Message, again, limit <-chan time.Time, types []dhcp4.MessageType) *dhcp4.Message {
+// hear waits for an answer to one of the tries, until one of the timers.
+func (c *Client) hear(ctx context.Context, tries map[dhcp4.TransactionID]time.Time, again, limit <-chan time.Time,
+	types []dhcp4.MessageType) *dhcp4.Message {
 	for {
 		select {
 		case f := <-c.at.in:
 			a := new(dhcp4.Message)
-			if a.UnmarshalBinary(f.data) != nil || a.OpCode != dhcp4.OpcodeBootReply || a.TransactionID != m.TransactionID {
+			if a.UnmarshalBinary(f.data) != nil || a.OpCode != dhcp4.OpcodeBootReply || tries[a.TransactionID].IsZero() {
 				continue
 			}
-			if len(types) == 0 {
+			if len(types) == 0 || slices.Contains(types, a.MessageType()) {
 				return a
-			}
-			for _, t := range types {
-				if a.MessageType() == t {
-					return a
-				}
 			}
 		case <-again:
 			return nil
@@ -241,11 +241,12 @@ func (c *Client) Offers(secs uint16) ([]*dhcp4.Message, error) {
 	if err := c.Send(m, netip.Addr{}); err != nil {
 		return nil, err
 	}
+	tries := map[dhcp4.TransactionID]time.Time{m.TransactionID: time.Now()}
 	end := time.NewTimer(offerTime)
 	defer end.Stop()
 	var all []*dhcp4.Message
 	for {
-		a := c.hear(context.Background(), m, nil, end.C, []dhcp4.MessageType{dhcp4.MessageTypeOffer})
+		a := c.hear(context.Background(), tries, nil, end.C, offerTypes)
 		if a == nil {
 			return all, nil
 		}

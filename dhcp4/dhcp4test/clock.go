@@ -42,3 +42,10 @@ func (c *clock) drift(rate float64) {
 	now := time.Now()
 	c.offset, c.since, c.rate = c.ahead(now), now, rate
 }
+
+// behind is by how much the clock is late, or 0.
+func (c *clock) behind() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return max(-c.ahead(time.Now()), 0)
+}

@@ -197,20 +197,21 @@ func (p *Pair) compare() {
 	for _, book := range []*lease.Book{a, b} {
 		for l := range book.All() {
 			x, y := a.Get(l.Addr), b.Get(l.Addr)
-			if seen[l.Addr] || x.Status == y.Status && x.Client.Is(y.Client) && (x.Status != lease.Active || x.Expiry.Equal(y.Expiry)) {
+			if seen[l.Addr] {
 				continue
 			}
 			seen[l.Addr] = true
-			if x.Status == y.Status && x.Status.Available() {
-				continue // who had it last is of no account to who gets it next
+			if x.Status == y.Status && (x.Status != lease.Active || x.Client.Is(y.Client) && x.Expiry.Equal(y.Expiry)) {
+				continue
 			}
 			g.mu.Lock()
 			g.breach(Agreed, l.Addr, "the primary has it %s, the secondary %s", said(x), said(y))
 			g.mu.Unlock()
 		}
 	}
+	slack := max(p.Primary.clock.behind(), p.Secondary.clock.behind())
 	for _, s := range []*Server{p.Primary, p.Secondary} {
-		g.remembered(netip.Addr{}, s.at.name, s.has, s.Book().Get)
+		g.remembered(netip.Addr{}, s.at.name, s.has, s.Book().Get, slack)
 	}
 }
 

@@ -14,6 +14,9 @@ import (
 	"github.com/tandem-dhcp/tandem/dhcp4"
 )
 
+// maxFrame is how long a frame of a capture may be: octets, as tcpdump has it.
+const maxFrame = 1 << 18
+
 // replayTime is how long after the last request answers are waited for.
 const replayTime = 2 * time.Second
 
@@ -64,13 +67,18 @@ func (l *LAN) Replay(capture io.Reader) ([]Exchange, error) {
 	began := time.Now()
 	for i, m := range moments {
 		time.Sleep(m.at - time.Since(began))
-		p := players[m.srcHW]
+		who := fmt.Sprintf("%x %d", m.srcHW, m.src.Port()) // a relay sends from the port of servers, and hears there
+		p := players[who]
 		if p == nil {
-			p = l.plug("played client", m.srcHW, dhcp4.ClientPort, netip.Addr{})
-			players[m.srcHW] = p
+			p = l.plug("played station", m.srcHW, m.src.Port(), netip.Addr{})
+			players[who] = p
 			defer p.setUp(false)
 		}
-		p.setAddr(m.src.Addr())
+		if g := all[i].Request.GatewayIPAddr; g.IsUnspecified() {
+			p.setAddr(m.src.Addr())
+		} else {
+			p.setAddr(g) // a relay, which is answered there
+		}
 		p.send(frame{src: m.src, dst: m.dst, dstHW: l.seen(m.frame), data: m.data})
 		if i+1 < len(moments) {
 			collect(players, all[:i+1], moments[i+1].at-time.Since(began))
@@ -127,6 +135,7 @@ func readCapture(r io.Reader) ([]moment, []Exchange, error) {
 	if in.LinkType() != layers.LinkTypeEthernet {
 		return nil, nil, fmt.Errorf("dhcp4test: Replay: the capture is of %v: want Ethernet", in.LinkType())
 	}
+	in.SetSnaplen(maxFrame) // what the file says of it could be gigabytes
 	var moments []moment
 	var all []Exchange
 	var first time.Time

@@ -211,7 +211,7 @@ func (s *Server) has(a netip.Addr) bool {
 
 // recall compares what clients hold from this server with what it remembers after a start.
 func (s *Server) recall() {
-	s.lan.ledger.remembered(s.addr, s.at.name+" after its start", s.has, s.book.Get)
+	s.lan.ledger.remembered(s.addr, s.at.name+" after its start", s.has, s.book.Get, s.clock.behind())
 }
 
 // end takes the server down.
@@ -243,7 +243,7 @@ func (s *Server) end(how death) {
 	s.at.setUp(false)
 	if s.store != nil {
 		if err := s.store.Close(); err != nil && how == stopped {
-			s.lan.t.Errorf("dhcp4test: %v: %v", s, err)
+			s.lan.t.Logf("dhcp4test: %v stops: %v", s, err) // its disk was made to fail
 		}
 	}
 }
