@@ -48,7 +48,7 @@ func (h *histogram) quantile(q float64) time.Duration {
 	var seen uint64
 	for i, n := range h.classes {
 		if seen += n; seen >= rank {
-			return min(time.Duration(upper(i))*time.Microsecond, h.most)
+			return min(time.Duration(upper(i))*time.Microsecond, h.most.Round(time.Microsecond))
 		}
 	}
 	return h.most

@@ -151,7 +151,7 @@ func (g *generator) read() error {
 func (g *generator) pace(ctx context.Context, progress io.Writer) {
 	tick := time.NewTicker(paceEvery)
 	defer tick.Stop()
-	said, before := g.start, g.result
+	said, before := g.start, result{}
 	for {
 		select {
 		case <-ctx.Done():
