@@ -3,7 +3,6 @@ package lease
 import (
 	"encoding/hex"
 	"strconv"
-	"strings"
 )
 
 // HWAddr is a hardware address as the failover protocol writes it (draft section 12.5): one octet of hardware type
@@ -36,21 +35,26 @@ func (h HWAddr) Addr() string {
 
 // String returns the address as "08:00:27:d9:45:96"; a type other than Ethernet goes before it, as "6/08:00".
 func (h HWAddr) String() string {
+	var room [64]byte
+	return string(h.AppendTo(room[:0]))
+}
+
+// AppendTo appends what String returns.
+func (h HWAddr) AppendTo(b []byte) []byte {
 	if h == "" {
-		return ""
+		return b
 	}
-	var b strings.Builder
 	if h[0] != 1 {
-		b.WriteString(strconv.Itoa(int(h[0])))
-		b.WriteByte('/')
+		b = append(strconv.AppendInt(b, int64(h[0]), 10), '/')
 	}
+	const digits = "0123456789abcdef"
 	for i := 1; i < len(h); i++ {
 		if i > 1 {
-			b.WriteByte(':')
+			b = append(b, ':')
 		}
-		b.WriteString(hex.EncodeToString([]byte{h[i]}))
+		b = append(b, digits[h[i]>>4], digits[h[i]&15])
 	}
-	return b.String()
+	return b
 }
 
 // Client names a DHCP client by the octets it sent. The zero Client is nobody.

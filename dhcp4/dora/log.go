@@ -24,13 +24,18 @@ func (s *Server) line(level zapcore.Level, format string, args ...any) {
 	}
 }
 
+// maxLine is room for most lines of the log, in octets.
+const maxLine = 256
+
 // about writes a line that describes a message and what became of it.
 func (s *Server) about(level zapcore.Level, q *query, what string) {
 	if ce := s.log.Check(level, ""); ce != nil {
-		ce.Message = q.describe()
+		var room [maxLine]byte
+		b := q.appendDescription(room[:0])
 		if what != "" {
-			ce.Message += ": " + what
+			b = append(append(b, ": "...), what...)
 		}
+		ce.Message = string(b)
 		ce.Write()
 	}
 }
@@ -45,60 +50,78 @@ func reasonOf(err error) string {
 }
 
 // describe returns the message in a few words: "DHCPDISCOVER from 08:00:27:d9:45:96 (host) via eth0".
-func (q *query) describe() string {
+func (q *query) describe() string { return string(q.appendDescription(nil)) }
+
+// appendDescription appends what describe returns. Four of these lines are written for each new client, so they are not
+// left to fmt.
+func (q *query) appendDescription(b []byte) []byte {
 	switch q.kind {
 	case dhcp4.MessageTypeNone:
-		return fmt.Sprintf("BOOTREQUEST from %s via %s", q.who(), q.via())
+		return q.appendVia(q.appendWho(append(b, "BOOTREQUEST from "...)))
 	case dhcp4.MessageTypeDiscover:
-		return fmt.Sprintf("DHCPDISCOVER from %s %svia %s", q.who(), q.called(), q.via())
+		b = append(b, "DHCPDISCOVER from "...)
 	case dhcp4.MessageTypeRequest:
-		server := ""
+		b = appendAddr(append(b, "DHCPREQUEST for "...), q.target())
 		if q.server.IsValid() {
-			server = fmt.Sprintf(" (%v)", q.server)
+			b = append(appendAddr(append(b, " ("...), q.server), ')')
 		}
-		return fmt.Sprintf("DHCPREQUEST for %v%s from %s %svia %s", q.target(), server, q.who(), q.called(), q.via())
+		b = append(b, " from "...)
 	case dhcp4.MessageTypeDecline:
-		return fmt.Sprintf("DHCPDECLINE of %v from %s %svia %s", q.wish, q.who(), q.called(), q.via())
+		b = append(appendAddr(append(b, "DHCPDECLINE of "...), q.wish), " from "...)
 	case dhcp4.MessageTypeRelease:
-		return fmt.Sprintf("DHCPRELEASE of %v from %s %svia %s", q.ClientIPAddr, q.who(), q.called(), q.via())
+		b = append(appendAddr(append(b, "DHCPRELEASE of "...), q.ClientIPAddr), " from "...)
 	case dhcp4.MessageTypeInform:
-		return fmt.Sprintf("DHCPINFORM from %v via %s", q.informant(), q.via())
+		return q.appendVia(appendAddr(append(b, "DHCPINFORM from "...), q.informant()))
+	default:
+		return q.appendVia(q.appendWho(append(append(b, q.kind.String()...), " from "...)))
 	}
-	return fmt.Sprintf("%v from %s via %s", q.kind, q.who(), q.via())
+	return q.appendVia(q.appendCalled(q.appendWho(b)))
+}
+
+// appendAddr appends a as fmt prints it.
+func appendAddr(b []byte, a netip.Addr) []byte {
+	if !a.IsValid() {
+		return append(b, "invalid IP"...)
+	}
+	return a.AppendTo(b)
 }
 
 // replied writes that a message was answered: "DHCPACK on 10.0.10.9 to 08:00:27:d9:45:96 (host) via eth0".
 func (s *Server) replied(q *query, word string, a netip.Addr) {
-	if s.log.Core().Enabled(zap.InfoLevel) {
-		s.log.Info(fmt.Sprintf("%s on %v to %s %svia %s", word, a, q.who(), q.called(), q.via()))
+	if ce := s.log.Check(zap.InfoLevel, ""); ce != nil {
+		var room [maxLine]byte
+		b := appendAddr(append(append(room[:0], word...), " on "...), a)
+		ce.Message = string(q.appendVia(q.appendCalled(q.appendWho(append(b, " to "...)))))
+		ce.Write()
 	}
 }
 
 // who is the client's hardware address, or its identifier where it has none.
-func (q *query) who() string {
+func (q *query) who() string { return string(q.appendWho(nil)) }
+
+func (q *query) appendWho(b []byte) []byte {
 	switch {
 	case q.client.HW != "":
-		return q.client.HW.String()
+		return q.client.HW.AppendTo(b)
 	case q.client.ID != "":
-		return hex.EncodeToString([]byte(q.client.ID))
+		return hex.AppendEncode(b, []byte(q.client.ID))
 	}
-	return "<no identifier>"
+	return append(b, "<no identifier>"...)
 }
 
-// called is the client's name in parentheses, if it has one.
-func (q *query) called() string {
+// appendCalled appends the client's name in parentheses, if it has one, and in any case a space.
+func (q *query) appendCalled(b []byte) []byte {
 	if q.name == "" {
-		return ""
+		return append(b, ' ')
 	}
-	if len(q.name) > maxPrinted {
-		return "(Hostname Unsuitable for Printing) "
-	}
+	unsuitable := len(q.name) > maxPrinted
 	for i := range len(q.name) {
-		if q.name[i] < ' ' || q.name[i] > '~' {
-			return "(Hostname Unsuitable for Printing) "
-		}
+		unsuitable = unsuitable || q.name[i] < ' ' || q.name[i] > '~'
 	}
-	return "(" + q.name + ") "
+	if unsuitable {
+		return append(b, " (Hostname Unsuitable for Printing) "...)
+	}
+	return append(append(append(b, " ("...), q.name...), ") "...)
 }
 
 // via is the relay, or the interface, by which the message came.
@@ -112,6 +135,17 @@ func (q *query) via() string {
 		return q.Local.String()
 	}
 	return "unknown"
+}
+
+func (q *query) appendVia(b []byte) []byte {
+	if len(b) > 0 && b[len(b)-1] != ' ' {
+		b = append(b, ' ')
+	}
+	b = append(b, "via "...)
+	if isSet(q.GatewayIPAddr) {
+		return q.GatewayIPAddr.AppendTo(b)
+	}
+	return append(b, q.via()...)
 }
 
 // nameBy makes the log call the client as the record does, if it sent no name itself.

@@ -1,7 +1,8 @@
 // Command dhcpd serves DHCPv4 from an ISC dhcpd.conf(5) and keeps its leases in an ISC dhcpd.leases(5), alone or as one
 // of two failover partners. Flags and log lines are those of ISC dhcpd, so that it starts with yesterday's files:
 //
-//	dhcpd [-4] [-f] [-d] [-q] [-t|-T] [-p port] [-s server] [-cf file] [-lf file] [-pf file] [-ctl socket] [interface ...]
+//	dhcpd [-4] [-f] [-d] [-q] [-t|-T] [-p port] [-s server] [-cf file] [-lf file] [-pf file] [-ctl socket] [-pprof port]
+//	      [interface ...]
 //	dhcpd -ctl socket -order "partner-down ha-dhcp"
 //
 // Between two Tandems the connection can be secured, by flags, since dhcpd.conf has no words for it. Each may come once
@@ -60,6 +61,7 @@ type options struct {
 	tlsName    perPeer    // -failover-tls-name: what the partner's certificate is for
 	fence      perPeer    // -fence: command
 	ackWait    perPeer    // -failover-ack-wait: duration
+	pprof      uint       // -pprof: port of 127.0.0.1 for profiles; 0 is none
 	interfaces []string
 }
 
@@ -138,6 +140,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		f.to.flag = f.name
 		fs.Var(f.to, f.name, f.usage)
 	}
+	fs.UintVar(&o.pprof, "pprof", 0, "serve profiles (net/http/pprof) on this `port` of 127.0.0.1")
 	fs.StringVar(&server, "s", "", "`address` to send to instead of 255.255.255.255")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -155,6 +158,9 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	}
 	if o.port == 0 || o.port > 65534 {
 		return usage("-p %d: want 1 to 65534", o.port)
+	}
+	if o.pprof > 65535 {
+		return usage("-pprof %d: want 1 to 65535", o.pprof)
 	}
 	if server != "" {
 		var err error

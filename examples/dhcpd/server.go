@@ -62,6 +62,13 @@ func serve(ctx context.Context, o options, log *zap.Logger) (err error) {
 			return err
 		}
 	}
+	if o.pprof != 0 {
+		stop, err := profile(uint16(o.pprof), log)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	links, err := choose(cfg, o.interfaces, log)
 	if err != nil {
 		return err

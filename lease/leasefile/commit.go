@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -167,6 +168,7 @@ func (s *Store) loop() {
 	for {
 		select {
 		case <-s.wake:
+			runtime.Gosched()
 			if group := s.take(); len(group) > 0 {
 				s.commit(group)
 				s.compactIfGrown()
