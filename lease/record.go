@@ -38,7 +38,8 @@ func (r *record) pack(l Lease) {
 	case t == text{}:
 		r.text = nil
 	case r.text == nil || *r.text != t:
-		r.text = &t
+		own := t // so that t itself stays on the stack
+		r.text = &own
 	}
 }
 

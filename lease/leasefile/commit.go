@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/tandem-dhcp/tandem/lease"
@@ -25,12 +26,26 @@ const (
 	maxMCLT = 1<<32 - 1
 )
 
-// request is one Apply that waits.
+// request is one Apply that waits. It is used again and again.
 type request struct {
-	commit  []byte // as it goes into the file
+	text    []byte // room for commit
+	commit  []byte // as it goes into the file: a part of text
 	changes []change
 	peers   []lease.Peer
-	done    chan error
+	done    chan error // has room for one
+}
+
+// maxKept bounds the room for a commit that is kept to be used again: octets.
+const maxKept = 16 << 10
+
+var requests = sync.Pool{New: func() any { return &request{done: make(chan error, 1)} }}
+
+// free gives r back. Its answer has been taken.
+func (r *request) free() {
+	if cap(r.text) <= maxKept {
+		r.peers = r.peers[:0]
+		requests.Put(r)
+	}
 }
 
 type change struct {
@@ -62,18 +77,21 @@ func (s *Store) Apply(ctx context.Context, b lease.Batch) error {
 	}
 	s.mu.Unlock()
 	if err != nil || b.Empty() {
+		r.free()
 		return err
 	}
 	s.rouse()
 	select {
-	case err := <-r.done:
-		return err
+	case err = <-r.done:
 	case <-ctx.Done():
 		if s.withdraw(r) {
-			return fmt.Errorf("leasefile: apply: %w", ctx.Err())
+			err = fmt.Errorf("leasefile: apply: %w", ctx.Err())
+		} else {
+			err = <-r.done
 		}
-		return <-r.done
 	}
+	r.free()
+	return err
 }
 
 // request puts a batch into the form of the file, in the goroutine of who asks.
@@ -81,17 +99,27 @@ func (s *Store) request(b lease.Batch) (*request, error) {
 	if err := b.Validate(); err != nil {
 		return nil, err
 	}
-	r := &request{changes: make([]change, len(b.Changes)), peers: slices.Clone(b.Peers), done: make(chan error, 1)}
-	text := make([]byte, 0, 512*len(b.Changes)+256*len(b.Peers))
+	r := requests.Get().(*request)
+	if err := s.write(r, b); err != nil {
+		r.free()
+		return nil, err
+	}
+	return r, nil
+}
+
+// write puts a batch that is valid into r.
+func (s *Store) write(r *request, b lease.Batch) error {
+	r.changes, r.peers = r.changes[:0], append(r.peers[:0], b.Peers...)
+	text := append(r.text[:0], room...)
 	for i := range b.Peers {
 		p := &b.Peers[i]
 		if err := validatePeer(p); err != nil {
-			return nil, err
+			return err
 		}
 		from := len(text)
 		text = appendPeer(text, p)
 		if n := len(text) - from; n > maxStanza {
-			return nil, fmt.Errorf("leasefile: failover peer %.40q: a stanza of %d octets, %d are the most", p.Name, n, maxStanza)
+			return fmt.Errorf("leasefile: failover peer %.40q: a stanza of %d octets, %d are the most", p.Name, n, maxStanza)
 		}
 	}
 	for i := range b.Changes {
@@ -99,19 +127,21 @@ func (s *Store) request(b lease.Batch) (*request, error) {
 		from := len(text)
 		text = appendLease(text, l, s.failover(l.Addr))
 		if n := len(text) - from; n > maxStanza {
-			return nil, fmt.Errorf("leasefile: %v: a stanza of %d octets, %d are the most", l.Addr, n, maxStanza)
+			return fmt.Errorf("leasefile: %v: a stanza of %d octets, %d are the most", l.Addr, n, maxStanza)
 		}
 		c := change{addr: number(l.Addr), new: s.hash(l), at: int64(from)}
 		if old := &b.Changes[i].Old; *old != (lease.Lease{}) {
 			c.old = s.hash(old)
 		}
-		r.changes[i] = c
+		r.changes = append(r.changes, c)
 	}
-	r.commit = appendCommit(make([]byte, 0, len(text)+64), text)
+	var begin int
+	r.text, begin = closeCommit(text)
+	r.commit = r.text[begin:]
 	for i := range r.changes {
-		r.changes[i].at += beginLength(int64(len(text)))
+		r.changes[i].at -= int64(begin)
 	}
-	return r, nil
+	return nil
 }
 
 func validatePeer(p *lease.Peer) error {
@@ -155,11 +185,11 @@ func (s *Store) take() []*request {
 		octets += len(s.queue[n].commit)
 		n++
 	}
-	group := s.queue[:n:n]
-	if s.queue = s.queue[n:]; len(s.queue) > 0 {
+	s.group = append(s.group[:0], s.queue[:n]...)
+	if s.queue = slices.Delete(s.queue, 0, n); len(s.queue) > 0 {
 		s.rouse()
 	}
-	return group
+	return s.group
 }
 
 // loop is the only goroutine that writes to the file, once it is open.
@@ -201,7 +231,7 @@ func (s *Store) commit(group []*request) {
 	if len(passed) == 0 {
 		return
 	}
-	err := s.write()
+	err := s.sync()
 	if err == nil {
 		s.publish(passed)
 	}
@@ -244,8 +274,8 @@ next:
 	return passed
 }
 
-// write makes buf durable at the end of the file. If it cannot it cuts the file back.
-func (s *Store) write() error {
+// sync makes buf durable at the end of the file. If it cannot it cuts the file back.
+func (s *Store) sync() error {
 	_, err := s.file.WriteAt(s.buf, s.size)
 	if err == nil {
 		err = s.file.Sync()

@@ -85,12 +85,28 @@ func declare(l *lease.Lease) leaseDecl {
 	if len(l.HostName) <= maxISCText && plain(l.HostName) {
 		d.hostName = l.HostName
 	}
-	for code, value := range subOptions(l.RelayInfo) {
+	d.relayInfo = iscRelayInfo(l.RelayInfo)
+	return d
+}
+
+// iscRelayInfo returns the sub-options of option 82 that have statements, which are mostly all.
+func iscRelayInfo(v string) string {
+	n := 0
+	for code, value := range subOptions(v) {
 		if agentName(code) != "" && value != "" {
-			d.relayInfo = appendSubOption(d.relayInfo, code, value)
+			n += 2 + len(value)
 		}
 	}
-	return d
+	if n == len(v) {
+		return v
+	}
+	said := ""
+	for code, value := range subOptions(v) {
+		if agentName(code) != "" && value != "" {
+			said = appendSubOption(said, code, value)
+		}
+	}
+	return said
 }
 
 // hardwareNames are the hardware types that ISC dhcpd has words for; the others are unknown-N.

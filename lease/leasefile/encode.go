@@ -58,7 +58,11 @@ func appendLease(b []byte, l *lease.Lease, failover bool) []byte {
 	}
 	b = appendText(b, "  client-hostname ", d.hostName)
 	got := d.lease(time.Time{})
-	b = appendExactLease(b, &got, l)
+	if got == *l {
+		return append(b, "  "+ownMark+"\n}\n"...)
+	}
+	said := got // so that got itself stays on the stack
+	b = appendExactLease(b, &said, l)
 	return append(b, "}\n"...)
 }
 

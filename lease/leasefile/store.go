@@ -90,10 +90,11 @@ type Store struct {
 	retryAt int64 // after a compaction that failed: the number of stanzas at which to try again
 
 	// Of the loop alone.
-	glue     bool   // the file does not end with a newline
-	tail     []byte // the durable octets since the last multiple of block
-	torn     bool   // the file may be longer than size: cut before anything else
-	unsynced bool   // the directory may not be durable: sync before anything else
+	group    []*request // what is being written
+	glue     bool       // the file does not end with a newline
+	tail     []byte     // the durable octets since the last multiple of block
+	torn     bool       // the file may be longer than size: cut before anything else
+	unsynced bool       // the directory may not be durable: sync before anything else
 	buf      []byte
 	pending  map[uint32]entry
 }
@@ -295,7 +296,21 @@ func (s *Store) hash(l *lease.Lease) uint64 {
 	if l.IsVirgin() {
 		return 0
 	}
-	return max(maphash.Comparable(s.seed, *l), 1)
+	var room [256]byte
+	b := binary.BigEndian.AppendUint32(room[:0], number(l.Addr))
+	unacked := byte(0)
+	if l.Unacked {
+		unacked = 1
+	}
+	b = append(b, byte(l.Status), byte(l.Rewind), byte(l.Flags), unacked)
+	for _, t := range [...]*time.Time{&l.Since, &l.Expiry, &l.LastTransaction,
+		&l.SentPotentialExpiry, &l.AckedPotentialExpiry, &l.ReceivedPotentialExpiry} {
+		b = binary.BigEndian.AppendUint64(b, uint64(lease.ToUnix(*t)))
+	}
+	for _, text := range [...]string{l.Client.ID, string(l.Client.HW), l.HostName, l.VendorClass, l.RelayInfo} {
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(text))), text...)
+	}
+	return max(maphash.Bytes(s.seed, b), 1)
 }
 
 // number is an IPv4 address as an integer.

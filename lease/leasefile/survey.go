@@ -28,6 +28,11 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 func appendCommit(b, text []byte) []byte {
 	b = strconv.AppendInt(append(b, beginMark...), int64(len(text)), 10)
 	b = append(append(b, '\n'), text...)
+	return appendCommitLine(b, text)
+}
+
+// appendCommitLine appends the line that closes the commit of text.
+func appendCommitLine(b, text []byte) []byte {
 	b = strconv.AppendInt(append(b, commitMark...), int64(len(text)), 10)
 	b = append(b, ' ')
 	sum := crc32.Checksum(text, castagnoli)
@@ -37,6 +42,19 @@ func appendCommit(b, text []byte) []byte {
 	return append(b, '\n')
 }
 
+// room is what is kept free before a text for the line that opens its commit.
+const room = "# begin 123456789012345\n"
+
+// closeCommit makes a commit of a text, which stands behind room in b. It begins at octet begin of the result.
+func closeCommit(b []byte) (commit []byte, begin int) {
+	text := b[len(room):]
+	var line [len(room)]byte
+	first := append(strconv.AppendInt(append(line[:0], beginMark...), int64(len(text)), 10), '\n')
+	begin = len(room) - len(first)
+	copy(b[begin:], first)
+	return appendCommitLine(b, text), begin
+}
+
 // commitOverhead is how many octets the marker lines of a commit have together, n being the length between them.
 func commitOverhead(n int64) int64 {
 	return beginLength(n) + int64(len(commitMark)) + decimals(n) + int64(len(" 9a3fe210\n"))
@@ -44,7 +62,10 @@ func commitOverhead(n int64) int64 {
 
 func beginLength(n int64) int64 { return int64(len(beginMark)) + decimals(n) + 1 }
 
-func decimals(n int64) int64 { return int64(len(strconv.AppendInt(nil, n, 10))) }
+func decimals(n int64) int64 {
+	var b [20]byte
+	return int64(len(strconv.AppendInt(b[:0], n, 10)))
+}
 
 // parseBegin reads a line that opens a commit, its newline included.
 func parseBegin(line []byte) (n int64, ok bool) {
