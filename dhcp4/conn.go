@@ -41,7 +41,7 @@ type Conn interface {
 }
 
 // maxBatch bounds how many datagrams go through one system call.
-const maxBatch = 32
+const maxBatch = 64
 
 // limitedBroadcast is 255.255.255.255.
 var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})

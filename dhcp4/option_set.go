@@ -48,4 +48,9 @@ func (m *Message) SetIPAddressLeaseTime(d time.Duration) {
 }
 
 // SetText sets an option to the octets of s, without a NUL (RFC 2132 2).
-func (m *Message) SetText(code OptionCode, s string) { m.SetOption(code, []byte(s)) }
+func (m *Message) SetText(code OptionCode, s string) {
+	l := &m.options
+	at := len(l.own)
+	l.own = append(l.own, s...)
+	m.set(code, span{uint32(at), uint32(len(s))})
+}

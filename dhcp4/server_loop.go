@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -268,6 +269,7 @@ func (l *loop) write(c *served) {
 	ds := make([]Datagram, 0, maxBatch)
 	for j := range c.answers {
 		jobs, ds = append(jobs[:0], j), append(ds[:0], j.Datagram)
+		runtime.Gosched() // what is about to be answered goes with it
 	more:
 		for len(jobs) < maxBatch {
 			select {

@@ -119,6 +119,33 @@ func (b *Book) ByClient(s Scope, c Client) iter.Seq[Lease] {
 	}
 }
 
+// Known returns the Lease of a client in scope s that came on record last, in any status, as ByClient would: for octets
+// of a message, id being option 61 and hw the type and chaddr. A server takes its strings for the client from it, rather
+// than make them anew for each message. The second result is false if there is none.
+func (b *Book) Known(s Scope, id, hw []byte) (Lease, bool) {
+	key, kind := id, byte(0)
+	if len(key) == 0 {
+		key, kind = hw, 1
+	}
+	if len(key) == 0 {
+		return Lease{}, false
+	}
+	var room [maxHashed]byte
+	h := maphash.Bytes(b.seed, append(appendScope(room[:0], s, kind), key...))
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	for r := b.byClient[h]; r != nil; r = r.next {
+		is := r.id == string(id)
+		if len(id) == 0 {
+			is = is && string(r.hw) == string(hw)
+		}
+		if is && b.scopeOf(addr(r.addr)) == s {
+			return r.unpack(), true
+		}
+	}
+	return Lease{}, false
+}
+
 // All gives every Lease on record in the order of addresses. It holds no lock while it yields: a Lease that changes
 // meanwhile is given as it is when its turn comes.
 func (b *Book) All() iter.Seq[Lease] {
@@ -279,12 +306,13 @@ func (b *Book) hash(k Key) uint64 {
 	if s == "" {
 		s, kind = string(k.Client.HW), 1
 	}
-	var h maphash.Hash
-	h.SetSeed(b.seed)
-	var scope [5]byte
-	binary.BigEndian.PutUint32(scope[:], uint32(k.Scope))
-	scope[4] = kind
-	h.Write(scope[:])
-	h.WriteString(s)
-	return h.Sum64()
+	var room [maxHashed]byte
+	return maphash.Bytes(b.seed, append(appendScope(room[:0], k.Scope, kind), s...))
+}
+
+// maxHashed is room for what is hashed of most clients.
+const maxHashed = 64
+
+func appendScope(b []byte, s Scope, kind byte) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(s)), kind)
 }

@@ -52,7 +52,7 @@ type Store interface {
 	Load(ctx context.Context) (iter.Seq2[Lease, error], []Peer, error)
 	// Apply makes the whole batch durable and returns, or returns an error and nothing of the batch is on record
 	// or ever will be. Each Change.Old must be what is on record, else ErrConflict. After an error that is not
-	// ErrConflict the Store may be tried again.
+	// ErrConflict the Store may be tried again. It keeps nothing of the slices in b.
 	Apply(ctx context.Context, b Batch) error
 	// Close waits for what is under way and releases the Store. Apply fails with ErrClosed afterwards.
 	Close() error

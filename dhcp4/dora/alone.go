@@ -77,7 +77,11 @@ func (a *Alone) Limit(_ time.Time, l lease.Lease, c lease.Client, want time.Time
 // Commit implements Gate. It returns when the Store has kept the change.
 func (a *Alone) Commit(ctx context.Context, c lease.Change) error {
 	c.New = settled(c.New)
-	if err := a.book.Apply(ctx, lease.Batch{Changes: []lease.Change{c}}); err != nil {
+	one := ones.Get().(*[1]lease.Change)
+	one[0] = c
+	err := a.book.Apply(ctx, lease.Batch{Changes: one[:]})
+	ones.Put(one)
+	if err != nil {
 		return err
 	}
 	if c.New.Status == lease.Active || c.New.Status == lease.Abandoned {
@@ -85,6 +89,9 @@ func (a *Alone) Commit(ctx context.Context, c lease.Change) error {
 	}
 	return nil
 }
+
+// ones are batches of one change, to be used again.
+var ones = sync.Pool{New: func() any { return new([1]lease.Change) }}
 
 // settled is l without what is a partner's, and free where it waits for one.
 func settled(l lease.Lease) lease.Lease {

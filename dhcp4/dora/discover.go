@@ -37,6 +37,11 @@ func (s *Server) discover(ctx context.Context, q *query) (*dhcp4.Message, error)
 		if !s.keep(q, n, &c) {
 			continue
 		}
+		if s.book.Get(c.lease.Addr) != c.lease {
+			// Somebody was given the address after the look at it, and before it was kept for this client.
+			s.offers.drop(q.key(n))
+			continue
+		}
 		if !said {
 			s.about(zap.InfoLevel, q, "")
 			said = true

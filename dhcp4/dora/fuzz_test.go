@@ -54,7 +54,7 @@ func FuzzServeDHCP(f *testing.F) {
 			if _, err := reply.MarshalBinary(); err != nil {
 				t.Fatalf("%v is answered with what cannot be sent: %v", m, err)
 			}
-			q := w.server.query(req, start)
+			q := w.server.query(req, start, w.book)
 			q.describe()
 		}
 		if err := lease.Check(w.book.All()); err != nil {

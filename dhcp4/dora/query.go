@@ -1,6 +1,7 @@
 package dora
 
 import (
+	"bytes"
 	"net/netip"
 	"time"
 
@@ -23,23 +24,34 @@ type query struct {
 
 	hosts   []*host  // declared for the client
 	classes []*class // it is a member of
+	host    string   // option 12, as much as is kept of it
 	name    string   // of the client, for the log: option 12, or what is on record
 }
 
-// query finds out about the sender of req, which came at now.
-func (t *topology) query(req *dhcp4.Request, now time.Time) query {
+// query finds out about the sender of req, which came at now. Its strings are those of the client's record where that
+// says the same.
+func (t *topology) query(req *dhcp4.Request, now time.Time, book *lease.Book) query {
 	q := query{Request: req, kind: req.MessageType(), now: now, place: t.placeOf(req)}
-	if id, ok := req.ClientIdentifier(); ok {
-		q.client.ID = string(id)
-	}
+	id, _ := req.ClientIdentifier()
+	var room [1 + maxHWAddr]byte
+	hw := room[:0]
 	if len(req.ClientHWAddr) > 0 {
-		q.client.HW = lease.MakeHWAddr(uint8(req.HWType), req.ClientHWAddr)
+		hw = append(append(hw, byte(req.HWType)), req.ClientHWAddr...)
 	}
+	var known lease.Lease
+	if q.place.net != nil {
+		known, _ = book.Known(q.place.net.scope, id, hw)
+	}
+	q.client.ID, q.client.HW = same(known.Client.ID, id), lease.HWAddr(same(string(known.Client.HW), hw))
+	if v, ok := req.Option(dhcp4.OptionHostName); ok {
+		v = bytes.TrimRight(v, "\x00")
+		q.host = same(known.HostName, v[:min(len(v), maxText)])
+	}
+	q.name = q.host
 	q.wish, _ = req.RequestedIPAddress()
 	if id, ok := req.ServerIdentifier(); ok && isSet(id) {
 		q.server = id
 	}
-	q.name = clip(req.HostName())
 	q.hosts = t.hostsOf(q.client)
 	for _, c := range t.classes {
 		if c.Match(req.Message) {
@@ -134,18 +146,26 @@ func (q *query) granted(old lease.Lease, until, want time.Time) lease.Lease {
 		l.Since = l.LastTransaction
 		l.HostName, l.VendorClass, l.RelayInfo = "", "", ""
 	}
-	if name := clip(q.HostName()); name != "" {
-		l.HostName = name
+	if q.host != "" {
+		l.HostName = q.host
 	}
 	if v, ok := q.Option(dhcp4.OptionClassIdentifier); ok {
-		l.VendorClass = clip(string(v))
+		l.VendorClass = same(old.VendorClass, v[:min(len(v), maxText)])
 	}
 	// A renewal does not pass the relay: what it said is kept until it says something else.
 	if v, ok := q.RelayAgentInfo(); ok {
-		l.RelayInfo = clip(string(v))
+		l.RelayInfo = same(old.RelayInfo, v[:min(len(v), maxText)])
 	}
 	return l
 }
 
-// clip cuts a text to what is kept of it.
-func clip(s string) string { return s[:min(len(s), maxText)] }
+// maxHWAddr is how long chaddr is at most.
+const maxHWAddr = 16
+
+// same returns v as a string: have, which exists already, if that is it.
+func same(have string, v []byte) string {
+	if have == string(v) {
+		return have
+	}
+	return string(v)
+}

@@ -160,7 +160,7 @@ func (t *terms) setTimes(m *dhcp4.Message, d time.Duration) {
 			continue
 		}
 		if at := time.Duration(binary.BigEndian.Uint32([]byte(v))) * time.Second; at < d {
-			m.SetOption(code, []byte(v))
+			m.SetText(code, v)
 			d = at
 		}
 	}
@@ -212,7 +212,7 @@ func (t *terms) set(m *dhcp4.Message, code dhcp4.OptionCode) {
 		return
 	}
 	if v, ok := t.settings.option(code); ok {
-		m.SetOption(code, []byte(v))
+		m.SetText(code, v)
 		return
 	}
 	switch {
@@ -221,6 +221,6 @@ func (t *terms) set(m *dhcp4.Message, code dhcp4.OptionCode) {
 		binary.BigEndian.PutUint32(mask[:], ^uint32(0)<<(32-t.subnet.prefix.Bits()))
 		m.SetOption(code, mask[:])
 	case code == dhcp4.OptionHostName && t.host != nil && t.host.Name != "" && t.settings.UseHostDeclNames.or(false):
-		m.SetOption(code, []byte(t.host.Name))
+		m.SetText(code, t.host.Name)
 	}
 }

@@ -75,7 +75,7 @@ func (s *Server) ServeDHCP(ctx context.Context, req *dhcp4.Request) (*dhcp4.Mess
 	if now.IsZero() {
 		now = time.Now()
 	}
-	q := s.query(req, now)
+	q := s.query(req, now, s.book)
 	s.counts.received(q.kind)
 	reply, err := s.serve(ctx, &q)
 	if err != nil {
@@ -176,7 +176,7 @@ func (c *candidate) cached(q *query) bool {
 	if !isSet(q.ClientIPAddr) || l.Status != lease.Active || !c.facts.own || l.Client != q.client || l.Flags&lease.BOOTP != 0 {
 		return false
 	}
-	if name := clip(q.HostName()); name != "" && name != l.HostName {
+	if q.host != "" && q.host != l.HostName {
 		return false
 	}
 	return c.settings.fresh(q.now, c.given(), l.Expiry) && l.Expiry.Sub(q.now) >= time.Second

@@ -65,7 +65,7 @@ func testAnswerOfISC(t *testing.T, server netip.Addr, request, answer string) {
 	}
 	if in.MessageType() != dhcp4.MessageTypeNak && isSet(isc.YourIPAddr) {
 		// Which of the free addresses the server takes is its own affair: make it take the same.
-		q := w.server.query(req, start)
+		q := w.server.query(req, start, w.book)
 		if !w.server.offers.hold(start, q.key(w.server.networkOf(isc.YourIPAddr)), isc.YourIPAddr) {
 			t.Fatal("the address cannot be kept")
 		}

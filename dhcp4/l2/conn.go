@@ -34,7 +34,7 @@ type Config struct {
 const (
 	maxInterfaces     = 1024    // each costs two instructions of the filter, of which the kernel allows 4,096
 	defaultReadBuffer = 4 << 20 // in octets; the kernel counts about 1,000 for a frame
-	maxBatch          = 32      // frames in a system call
+	maxBatch          = 64      // frames in a system call
 	maxFrame          = 4096 + overhead + 40 + 1
 )
 
