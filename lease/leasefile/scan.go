@@ -19,6 +19,7 @@ type stanza struct {
 	text   []byte // until the next call
 	offset int64
 	line   int
+	quick  *declared // what it says, if that is known already; until the next call
 }
 
 // scanner cuts the sound regions of a file into stanzas. It goes on after what it cannot read.
@@ -32,6 +33,8 @@ type scanner struct {
 	end  int64 // of the region
 	ours bool  // as of the region
 	line int
+
+	said declared // room for stanza.quick
 }
 
 func newScanner(r io.ReaderAt, regions ...region) *scanner {
@@ -55,10 +58,15 @@ func (s *scanner) next() (stanza, error) {
 		s.buf, s.at, s.base, s.end, s.line, s.ours = s.buf[:0], 0, r.start, r.end, r.line, r.ours
 	}
 	for {
+		if n, ok := s.quick(); ok {
+			st := stanza{s.buf[s.at : s.at+n], s.base + int64(s.at), s.line, &s.said}
+			s.advance(n)
+			return st, nil
+		}
 		n, err := cut(s.buf[s.at:])
 		switch {
 		case err == nil:
-			st := stanza{s.buf[s.at : s.at+n], s.base + int64(s.at), s.line}
+			st := stanza{s.buf[s.at : s.at+n], s.base + int64(s.at), s.line, nil}
 			s.advance(n)
 			return st, nil
 		case err != errMore:
@@ -72,6 +80,14 @@ func (s *scanner) next() (stanza, error) {
 			return stanza{}, err
 		}
 	}
+}
+
+// quick reads a stanza into said, if that is an easy one.
+func (s *scanner) quick() (n int, ok bool) {
+	if s.ours {
+		s.said, n, ok = quick(s.buf[s.at:])
+	}
+	return n, ok
 }
 
 // fill reads more of the region behind what is in buf, and io.EOF if there is no more.
@@ -278,6 +294,9 @@ func isBlank(c byte) bool {
 
 // read reads what a stanza of next's says. Damage is here a stanza that says what cannot be.
 func (s *scanner) read(st stanza, now time.Time) (declared, error) {
+	if st.quick != nil {
+		return *st.quick, nil
+	}
 	d, err := parseStanza(st.text, now)
 	if err == nil && d.ours && !s.ours {
 		err = errStray

@@ -165,6 +165,13 @@ func surveyFile(r io.ReaderAt, size int64) (survey, error) {
 			return survey{}, io.ErrUnexpectedEOF
 		}
 		if fresh && piece[len(piece)-1] == '\n' {
+			if n := s.quick(in, piece, end); n > 0 {
+				if _, err := in.Discard(n); err != nil {
+					return survey{}, err
+				}
+				s.at, s.line = s.settled, s.settledLine
+				continue
+			}
 			s.wholeLine(piece)
 		} else {
 			s.sum = crc32.Update(s.sum, castagnoli, piece) // a piece of a line without end is no marker
@@ -179,6 +186,43 @@ func surveyFile(r io.ReaderAt, size int64) (survey, error) {
 	}
 	s.finish(end, size, last)
 	return s.survey, nil
+}
+
+// quick takes in a whole commit that line begins, if what is in the buffer behind that line ends it as it should. It
+// returns how many octets of the buffer that is; 0 if the commit must be looked at line by line.
+func (s *surveyor) quick(in *bufio.Reader, line []byte, end int64) (n int) {
+	length, ok := parseBegin(line)
+	if !ok || s.open || length > commitText*3/2 {
+		return 0
+	}
+	closing := int(commitOverhead(length) - beginLength(length))
+	n = int(length) + closing
+	if s.at+int64(len(line)+n) > end {
+		return 0
+	}
+	begins := int64(len(line)) // the view ends with Peek
+	b, err := in.Peek(n)
+	if err != nil {
+		return 0
+	}
+	text := b[:length]
+	said, sum, ok := parseCommit(b[length:])
+	if !ok || said != length || len(text) == 0 || text[len(text)-1] != '\n' || crc32.Checksum(text, castagnoli) != sum {
+		return 0
+	}
+	s.foreign(s.at)
+	s.sound(s.at, s.at+begins+int64(n), s.line, s.line+2+bytes.Count(text, []byte{'\n'}))
+	return n
+}
+
+// sound makes a region of a commit, or a part of the region before it.
+func (s *surveyor) sound(start, end int64, line, next int) {
+	if last := len(s.regions) - 1; last >= 0 && s.regions[last].ours && s.regions[last].end == start {
+		s.regions[last].end = end
+	} else {
+		s.regions = append(s.regions, region{start, end, line, true})
+	}
+	s.settled, s.settledLine = end, next
 }
 
 // wholeLine looks at one line, newline included.
@@ -230,12 +274,7 @@ func (s *surveyor) commit(n int64, sum uint32, size int64) {
 		s.damaged(s.start, s.at+size, s.startLine, s.line+1, errChecksum)
 	default:
 		s.foreign(s.start)
-		if last := len(s.regions) - 1; last >= 0 && s.regions[last].ours && s.regions[last].end == s.start {
-			s.regions[last].end = s.at + size
-		} else {
-			s.regions = append(s.regions, region{s.start, s.at + size, s.startLine, true})
-		}
-		s.settled, s.settledLine = s.at+size, s.line+1
+		s.sound(s.start, s.at+size, s.startLine, s.line+1)
 	}
 	s.open = false
 }
