@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 
 	"github.com/tandem-dhcp/tandem/lease"
@@ -18,7 +20,7 @@ const (
 	commitText = 64 << 10
 	// syncEvery is after how much written the new file is synced: octets. Much that waits to be written holds up the
 	// syncs of Applies meanwhile.
-	syncEvery = 4 << 20
+	syncEvery = 512 << 10
 	// shortCatchUp is how much may be left to copy when Applies are made to wait for the rest: octets.
 	shortCatchUp = 256 << 10
 	// maxCatchUps is how often what was written meanwhile is copied before Applies are made to wait.
@@ -174,9 +176,14 @@ func (s *Store) copyLive(ctx context.Context, w *rewriting, regions []region) er
 	shift, peers := s.shift, maps.Clone(s.peers)
 	s.state.Unlock()
 	w.caughtUp = w.from
+	s.state.Lock()
+	w.moved = make([]move, 0, len(s.index))
+	s.state.Unlock()
+	from := io.ReaderAt(s.file)
 	if s.opened {
+		from = gentle{s.file}
 		var err error
-		if regions, err = s.verify(w.from); err != nil {
+		if regions, err = s.verify(from, w.from); err != nil {
 			return err
 		}
 	}
@@ -188,7 +195,7 @@ func (s *Store) copyLive(ctx context.Context, w *rewriting, regions []region) er
 		p := peers[name]
 		w.text = appendPeer(w.text, &p)
 	}
-	err := s.walk(ctx, regions, shift, func(d declared, st stanza) error {
+	err := s.walk(ctx, from, regions, shift, func(d declared, st stanza) error {
 		switch d.what {
 		case other:
 			// For the day on which ISC dhcpd reads the file again; unless, copied, it could be taken for a marker.
@@ -307,5 +314,15 @@ func (s *Store) move(w *rewriting) {
 			}
 		}
 		s.state.Unlock()
+		runtime.Gosched()
 	}
+}
+
+// gentle is a file that lets others run before each piece of it is read. Who works through a large file would else keep
+// clients waiting until the scheduler takes the processor away, which is after 10 ms, and again each time.
+type gentle struct{ File }
+
+func (g gentle) ReadAt(b []byte, at int64) (int, error) {
+	runtime.Gosched()
+	return g.File.ReadAt(b, at)
 }

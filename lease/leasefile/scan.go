@@ -12,7 +12,7 @@ import (
 const maxStanza = 1 << 20
 
 // scanBuffer is how much a scanner reads at once, octets.
-const scanBuffer = 1 << 18
+const scanBuffer = 64 << 10
 
 // stanza is one statement at the top of a lease file: `lease 10.0.0.5 {...}`, `server-duid "...";`.
 type stanza struct {

@@ -158,12 +158,12 @@ func (s *Store) load(ctx context.Context, yield func(lease.Lease) bool) error {
 	s.state.Lock()
 	size, shift := s.size, s.shift
 	s.state.Unlock()
-	regions, err := s.verify(size)
+	regions, err := s.verify(s.file, size)
 	if err != nil {
 		return err
 	}
 	stop := errors.New("enough")
-	err = s.walk(s.ctx, regions, shift, func(d declared, _ stanza) error {
+	err = s.walk(s.ctx, s.file, regions, shift, func(d declared, _ stanza) error {
 		if d.what == aLease && !yield(d.lease) {
 			return stop
 		}
@@ -179,14 +179,14 @@ func (s *Store) load(ctx context.Context, yield func(lease.Lease) bool) error {
 }
 
 // verify checks once more that the first size octets of the file are sound: the disk may have changed its mind since
-// they were read or written. The caller has the right to read.
-func (s *Store) verify(size int64) ([]region, error) {
-	plan, err := surveyFile(s.file, size)
+// they were read or written, and returns where its stanzas are. The caller has the right to read.
+func (s *Store) verify(file io.ReaderAt, size int64) ([]region, error) {
+	plan, err := surveyFile(file, size)
 	switch {
 	case err != nil:
 		return nil, err
 	case len(plan.damage) > 0:
-		return nil, s.named(errors.Join(plan.damage[0], plan.damage[0].look(s.file)))
+		return nil, s.named(errors.Join(plan.damage[0], plan.damage[0].look(file)))
 	case plan.torn != nil:
 		return nil, s.named(plan.torn)
 	}
@@ -195,8 +195,8 @@ func (s *Store) verify(size int64) ([]region, error) {
 
 // walk gives fn each lease in the regions that counts, and each stanza that is not Tandem's business, and returns fn's
 // error. It fails where the file does not say what it said when it was read first. The caller has the right to read.
-func (s *Store) walk(ctx context.Context, regions []region, shift int64, fn func(declared, stanza) error) error {
-	for sc := newScanner(s.file, regions...); ; {
+func (s *Store) walk(ctx context.Context, file io.ReaderAt, regions []region, shift int64, fn func(declared, stanza) error) error {
+	for sc := newScanner(file, regions...); ; {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
