@@ -15,6 +15,8 @@ const (
 	defaultOwnership  = 10 // percent
 	defaultMinBalance = time.Minute
 	defaultMaxBalance = time.Hour
+	// defaultMaxUnused is Tandem's own: some 40 MB of records on each of the partners.
+	defaultMaxUnused = 1 << 18
 )
 
 // BalanceJitter is up to how much later than Balance.Next ISC dhcpd balances, in whole seconds at random, so that
@@ -38,6 +40,12 @@ type Balance struct {
 	// MinBalance and MaxBalance are the shortest and the longest time from one balance to the next. 0 is a minute and
 	// an hour; less is none.
 	MinBalance, MaxBalance time.Duration
+	// MaxUnused bounds how many addresses a server gives that nobody ever had: none while the partner has that many
+	// available. An address that is given is on record, so half of a /8 would be eight million records that no client
+	// asked for; and what a partner has is all that it can give new clients of while it cannot reach us. A partner that
+	// goes by halves, as ISC dhcpd does, asks for more each time that it balances, and is given what it has used up.
+	// 0 is 262,144; less is no bound.
+	MaxUnused int
 }
 
 // Validate returns an error that names the first field that cannot be meant.
@@ -151,7 +159,8 @@ func (b Balance) Affinity(free, backup int, l lease.Lease, wantedByPartner func(
 // Surplus returns the leases that this server gives to its partner to balance the pool: FREE ones of a primary,
 // BACKUP ones of a secondary. The first are those whose last client the partner serves, longest free first, until the
 // partner has Hold more than half. Then come, in the order of Oldest, addresses never used until both have as many, or
-// used ones until this server has Hold more than half. wantedByPartner is HBA.WantedByPartner; nil is no client.
+// used ones until this server has Hold more than half; of those never used no more than Balance.MaxUnused allows.
+// wantedByPartner is HBA.WantedByPartner; nil is no client.
 //
 // It changes nothing: the caller makes the leases durable in their new status and so tells the Pool. There are
 // MaxSurplus at most. If there are that many, the caller calls again when those are given. An address that Pick gave
@@ -183,7 +192,19 @@ func (p *Pool) Surplus(b Balance, primary bool, wantedByPartner func(lease.Clien
 	}
 	anyone := func(lease.Lease) bool { return true }
 	more(used, -f.Hold, wanted) // those never used have no client, so nobody is known to want them
-	more(never, 0, anyone)
+	most := b.MaxUnused
+	if most == 0 {
+		most = defaultMaxUnused
+	}
+	if primary {
+		most -= c.Backup
+	} else {
+		most -= c.Free
+	}
+	if b.MaxUnused < 0 {
+		most = f.Surplus
+	}
+	more(never, max(0, f.Surplus-max(0, most)), anyone)
 	more(used, f.Hold, anyone)
 	return give
 }

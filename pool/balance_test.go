@@ -249,6 +249,33 @@ func TestSurplusBounds(t *testing.T) {
 	})
 }
 
+// Of a pool that is large and mostly unused the partner is given what it may need, and again what it has used up; and it
+// gives back what is beyond that only if we are as short.
+func TestSurplusOfUnusedAddresses(t *testing.T) {
+	p, v := newPool(t, pool.Config{Ranges: []pool.Range{span("10.0.0.0", "10.255.255.255")}})
+	b := pool.Balance{MaxUnused: 100}
+	if gave := give(v, p.Surplus(b, true, nil), lease.Backup); len(gave) != 100 {
+		t.Errorf("%d given, want 100", len(gave))
+	}
+	if gave := give(v, p.Surplus(b, true, nil), lease.Backup); len(gave) != 0 {
+		t.Errorf("%d given at once again", len(gave))
+	}
+	for i := range 30 {
+		l, _ := p.Pick(lease.Backup, nil)
+		l.Status, l.Client, l.Expiry = lease.Active, mac(i), start.Add(time.Hour)
+		v.set(l)
+	}
+	if gave := give(v, p.Surplus(b, true, nil), lease.Backup); len(gave) != 30 {
+		t.Errorf("%d given after 30 were used, want 30", len(gave))
+	}
+	if got := p.Surplus(b, false, nil); len(got) != 0 {
+		t.Errorf("the secondary gives %d back", len(got))
+	}
+	if got := p.Surplus(pool.Balance{MaxUnused: -1}, true, nil); len(got) != pool.MaxSurplus {
+		t.Errorf("%d given without a bound, want %d", len(got), pool.MaxSurplus)
+	}
+}
+
 // A hundred leases of 02:10:00:00:00:01 to :64 ended at an ISC primary with split 128, 69 FREE and 72 BACKUP being
 // left. It made 48 of them BACKUP at once: all whose client is the secondary's.
 func TestAffinityAfterExpiry(t *testing.T) {
