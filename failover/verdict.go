@@ -185,28 +185,30 @@ func (m *Machine) consider(now, theirs time.Time, b Binding) *refusal {
 		}
 		return no
 	}
-	duel := m.duels(b.Addr)
+	u := m.duel(b.Addr)
 	l = m.merge(now, l, b)
-	if duel && m.partnerIsISC() {
+	if u != nil && m.partnerIsISC() && (u.told.Status != l.Status || u.told.Client != l.Client || !u.told.Expiry.Equal(l.Expiry)) {
 		l.Unacked = true // it may take ours just as we take its own: tell it what counts now
 	}
 	m.set(l)
 	return nil
 }
 
-// duels reports whether an update of an address is told and not answered yet.
-func (m *Machine) duels(a netip.Addr) bool {
-	u := m.queue.entries[a]
-	return u != nil && u.phase == inFlight
+// duel returns our own update of an address if it is told and not answered yet, or nil.
+func (m *Machine) duel(a netip.Addr) *update {
+	if u := m.queue.entries[a]; u != nil && u.phase == inFlight {
+		return u
+	}
+	return nil
 }
 
 // weigh decides between the partner's update b and our record l.
 func (m *Machine) weigh(now, theirs time.Time, l lease.Lease, b Binding) *refusal {
-	u, isc, duel := m.queue.entries[b.Addr], m.partnerIsISC(), m.duels(b.Addr)
-	if duel && (isc && outranksISC(m.cfg.Role, u.told, b) || !isc && outranks(m.cfg.Role, u.told, b)) {
+	u, isc := m.duel(b.Addr), m.partnerIsISC()
+	if u != nil && (isc && outranksISC(m.cfg.Role, u.told, b) || !isc && outranks(m.cfg.Role, u.told, b)) {
 		return &refusal{RejectLessCritical, "incoming update is less critical than outgoing update"}
 	}
-	if duel && !isc && !u.again {
+	if u != nil && !isc && !u.again {
 		return nil // the partner counts on winning
 	}
 	return judge(m.cfg.Role, now, theirs, l, b)
