@@ -29,6 +29,7 @@ type Alone struct {
 	pools []*pool.Pool
 	log   *zap.Logger
 	wake  chan struct{} // something ends before next
+	ones  sync.Pool     // of *[1]lease.Change: batches of one, to be used again
 
 	mu   sync.Mutex
 	next time.Time // when Run looks again; zero: when anything changes
@@ -77,10 +78,13 @@ func (a *Alone) Limit(_ time.Time, l lease.Lease, c lease.Client, want time.Time
 // Commit implements Gate. It returns when the Store has kept the change.
 func (a *Alone) Commit(ctx context.Context, c lease.Change) error {
 	c.New = settled(c.New)
-	one := ones.Get().(*[1]lease.Change)
+	one, ok := a.ones.Get().(*[1]lease.Change)
+	if !ok {
+		one = new([1]lease.Change)
+	}
 	one[0] = c
 	err := a.book.Apply(ctx, lease.Batch{Changes: one[:]})
-	ones.Put(one)
+	a.ones.Put(one)
 	if err != nil {
 		return err
 	}
@@ -89,9 +93,6 @@ func (a *Alone) Commit(ctx context.Context, c lease.Change) error {
 	}
 	return nil
 }
-
-// ones are batches of one change, to be used again.
-var ones = sync.Pool{New: func() any { return new([1]lease.Change) }}
 
 // settled is l without what is a partner's, and free where it waits for one.
 func settled(l lease.Lease) lease.Lease {

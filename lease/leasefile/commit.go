@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/tandem-dhcp/tandem/lease"
@@ -38,13 +37,11 @@ type request struct {
 // maxKept bounds the room for a commit that is kept to be used again: octets.
 const maxKept = 16 << 10
 
-var requests = sync.Pool{New: func() any { return &request{done: make(chan error, 1)} }}
-
 // free gives r back. Its answer has been taken.
-func (r *request) free() {
+func (s *Store) free(r *request) {
 	if cap(r.text) <= maxKept {
 		r.peers = r.peers[:0]
-		requests.Put(r)
+		s.requests.Put(r)
 	}
 }
 
@@ -77,7 +74,7 @@ func (s *Store) Apply(ctx context.Context, b lease.Batch) error {
 	}
 	s.mu.Unlock()
 	if err != nil || b.Empty() {
-		r.free()
+		s.free(r)
 		return err
 	}
 	s.rouse()
@@ -90,7 +87,7 @@ func (s *Store) Apply(ctx context.Context, b lease.Batch) error {
 			err = <-r.done
 		}
 	}
-	r.free()
+	s.free(r)
 	return err
 }
 
@@ -99,9 +96,12 @@ func (s *Store) request(b lease.Batch) (*request, error) {
 	if err := b.Validate(); err != nil {
 		return nil, err
 	}
-	r := requests.Get().(*request)
+	r, ok := s.requests.Get().(*request)
+	if !ok {
+		r = &request{done: make(chan error, 1)}
+	}
 	if err := s.write(r, b); err != nil {
-		r.free()
+		s.free(r)
 		return nil, err
 	}
 	return r, nil
