@@ -42,7 +42,7 @@ func mayGrant(role Role, s service, since time.Time, mclt time.Duration, now tim
 	case l.Status == role.own():
 		return nil
 	case l.Status == role.partners():
-		if s == survivor && now.After(promised(l, since, mclt)) {
+		if s == survivor && mclt > 0 && now.After(promised(l, since, mclt)) { // MCLT 0: the primary never told
 			return nil
 		}
 		return ErrNotMine

@@ -41,6 +41,8 @@ type Machine struct {
 	asked       bool      // whether we have asked for updates on it
 	fresh       bool      // nothing has come on it
 	learning    bool      // the partner is answering that
+	blank       bool      // RECOVER began without a ledger, as far as is known
+	owed        bool      // everything was asked for in RECOVER, and has not come yet
 	progressAt  time.Time // of the last update that it sent, or our question
 	ackedAt     time.Time // of its last acknowledgement, or when there was none to wait for
 	connectedAt time.Time
@@ -186,6 +188,7 @@ func (m *Machine) start(now time.Time) {
 		// Draft 9.3: without a record of an earlier life there may be bindings only the partner remembers.
 		m.peer.State, m.peer.Since, m.lost = uint8(Recover), now, now
 	}
+	m.blank = m.stored() == Recover
 	switch m.stored() {
 	case Recover, RecoverWait:
 		// It may have come here because its ledger was lost, and been stopped before the end.

@@ -61,12 +61,18 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// ended is l in a status in which nothing is promised any more, as of now.
+// ended is l in a status in which nothing is promised any more, as of now. Of a lease that ended by time the partner is
+// told, as ISC dhcpd tells it, up to when it was allowed to think that there is one: it may have promised as much to the
+// client, and lost its record since.
 func ended(l lease.Lease, status lease.Status, now time.Time) lease.Lease {
+	sent := now
+	if status == lease.Expired {
+		sent = later(now, l.LatestPromise())
+	}
 	l.Status = status
 	l.Since = now
 	l.Expiry = earlier(l.Expiry, now)
-	l.SentPotentialExpiry = now
+	l.SentPotentialExpiry = sent
 	l.Unacked = true
 	return l
 }

@@ -90,6 +90,9 @@ func (m *Machine) order(now time.Time, o Order) error {
 			return refuse("the peer is connected, in state %v: it may serve", m.partner())
 		case state == Shutdown || state == Paused:
 			return refuse("this server is in %v: resume it first", state)
+		case (m.stored() == Recover || m.stored() == RecoverWait) && !o.Force:
+			// It may have lost its ledger, and MCLT with it.
+			return refuse("this server is in %v: it does not know yet what was promised", m.stored())
 		}
 		m.hangUp(now, cause)
 		m.become(now, PartnerDown, cause)

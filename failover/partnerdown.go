@@ -12,6 +12,9 @@ import (
 // free makes the addresses available whose leases have ended while the partner is down, when nobody can hold them by a
 // promise of the partner's any more (draft 9.4.2). It returns when the next will be, or the zero time.
 func (m *Machine) free(now time.Time) (next time.Time) {
+	if m.mclt() == 0 {
+		return next // the primary never told: nobody knows what it may have promised
+	}
 	for _, a := range slices.SortedFunc(maps.Keys(m.queue.entries), netip.Addr.Compare) {
 		l := m.get(a)
 		if !l.Status.Ending() {

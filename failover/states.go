@@ -102,7 +102,8 @@ func (m *Machine) ask(now time.Time) {
 		return
 	}
 	m.asked, m.learning, m.progressAt = true, true, now
-	if m.stored() == Recover {
+	if m.stored() == Recover || m.owed {
+		m.owed = true // until it has come, whatever state that is in
 		m.send(now, &UpdateRequestAll{})
 		m.note(Info, "requesting full update from peer")
 		return
@@ -115,7 +116,7 @@ func (m *Machine) ask(now time.Time) {
 func (m *Machine) updateDone(now time.Time) {
 	m.note(Info, "peer update completed.")
 	learnt := m.learning
-	m.learning = false
+	m.learning, m.owed = false, false
 	switch {
 	case m.stored() == PotentialConflict && m.cfg.Role == Primary:
 		m.become(now, ConflictDone, "peer has told what it gave")

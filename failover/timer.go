@@ -177,7 +177,7 @@ func (m *Machine) expire(now time.Time) {
 // ours in any case.
 func (m *Machine) over(l lease.Lease) lease.Lease {
 	if m.State() == CommunicationsInterrupted && l.Rewind == m.cfg.Role.own() && l.Flags == 0 {
-		l.Status, l.Rewind = l.Rewind, 0
+		l.Status, l.Rewind, l.SentPotentialExpiry = l.Rewind, 0, l.Since
 	}
 	return l
 }

@@ -38,7 +38,9 @@ var moves = map[State]map[State]State{
 		RecoverDone:               Normal,
 	},
 	Recover: {
-		Normal:                PotentialConflict,
+		// Normal: stay. It is what a partner still calls itself that has just started, or that cannot write down that it
+		// lost us; it takes our RECOVER for what it is. (ISC dhcpd and the draft: POTENTIAL-CONFLICT, in which a server that
+		// lost its ledger would be told only what is new, and give its partner's addresses away.)
 		PotentialConflict:     PotentialConflict,
 		ResolutionInterrupted: PotentialConflict,
 		ConflictDone:          PotentialConflict,

@@ -176,6 +176,9 @@ func (m *Machine) consider(now, theirs time.Time, b Binding) *refusal {
 		return &refusal{RejectIllegalAddress, "unknown IP address"}
 	}
 	l := m.get(b.Addr)
+	if m.mayHavePromised(now, l, b) {
+		return m.presume(now, l, b)
+	}
 	no := m.weigh(now, theirs, l, b)
 	m.conflict(l, b, no == nil)
 	if no != nil {

@@ -11,9 +11,10 @@ import (
 const (
 	firstWait   = 4 * time.Second
 	longestWait = 64 * time.Second
-	maxTries    = 4 // of a DHCPREQUEST, before it begins anew
+	lazyWait    = 10 * time.Minute // of a client that has asked in vain for hours, in worlds that live for weeks
+	maxTries    = 4                // of a DHCPREQUEST, before it begins anew
 	gatherTime  = 2 * time.Second
-	leastRenew  = 5 * time.Second // between two tries to renew
+	leastRenew  = 5 * time.Second // between two tries to renew; in worlds that live for weeks a minute (RFC 2131 section 4.4.5)
 )
 
 // clientState is one of figure 5 of RFC 2131.
@@ -49,6 +50,15 @@ type client struct {
 	since  time.Duration // when the request was sent
 	end    time.Duration // of the lease; past: it holds nothing
 	asked  time.Duration // when it sent its last DHCPREQUEST
+	tried  time.Duration // when it sent its last DHCPDISCOVER
+	missed int           // DHCPDISCOVERs in a row that a server could have served (I12)
+
+	excused bool // the server that gave the lease has lost its ledger since
+
+	// Of strangers.
+	twin   bool // another client has the same name: what either holds, no server can tell
+	fickle bool // it changes its name
+	picky  bool // it declines much
 }
 
 func newClient(m *Model, id int) *client {
@@ -109,19 +119,30 @@ func (c *client) wait() time.Duration {
 }
 
 func (c *client) discover() {
+	if c.m.closed {
+		c.state = off
+		return
+	}
 	c.offers = nil
+	c.m.checkServed(c)
 	msg := message{kind: discover, client: c, xid: c.xid, secs: c.secs(), server: -1}
 	if c.addr.IsValid() && c.m.rng.IntN(4) != 0 {
 		msg.addr = c.addr
 	}
 	c.m.lan.broadcast(msg)
 	d := c.wait()
-	c.tries++
+	if c.tries++; c.m.long && c.tries > 60 {
+		d = lazyWait
+	}
 	c.later(d, c.discover)
 }
 
 // ask sends DHCPREQUEST.
 func (c *client) ask() {
+	if c.m.closed {
+		c.state = off
+		return
+	}
 	msg := message{kind: request, client: c, xid: c.xid, secs: c.secs(), server: -1, addr: c.addr, sentAt: c.m.now}
 	now := c.m.now
 	c.asked = now
@@ -159,7 +180,7 @@ func (c *client) ask() {
 		}
 		msg.holds = true
 		c.m.lan.unicast(c.server, msg)
-		c.later(min(max((t2-now)/2, leastRenew), t2-now), c.ask)
+		c.later(min(max((t2-now)/2, c.patience()), t2-now), c.ask)
 	case rebinding:
 		if now >= c.end {
 			c.forget()
@@ -168,9 +189,17 @@ func (c *client) ask() {
 		}
 		msg.holds = true
 		c.m.lan.broadcast(msg)
-		c.later(min(max((c.end-now)/2, leastRenew), c.end-now), c.ask)
+		c.later(min(max((c.end-now)/2, c.patience()), c.end-now), c.ask)
 	}
 	c.tries++
+}
+
+// patience is the least time between two tries to renew.
+func (c *client) patience() time.Duration {
+	if c.m.long {
+		return time.Minute
+	}
+	return leastRenew
 }
 
 // hears takes a message off the LAN.
@@ -219,11 +248,12 @@ func (c *client) bind(msg message) {
 	c.addr, c.server = msg.addr, msg.server
 	c.since, c.end = msg.sentAt, msg.sentAt+time.Duration(msg.time)*time.Second
 	c.m.report.Acks++
+	c.missed, c.excused = 0, false
 	c.m.noted('b', c.id, []byte(c.addr.String()))
 	c.m.tracef("client %d has %v from %s until %.3f", c.id, c.addr, c.m.servers[c.server].name, c.end.Seconds())
 	c.m.checkHolder(c)
 	c.become(bound)
-	if fresh && c.m.chance(2) {
+	if fresh && (c.m.chance(2) || c.picky && c.m.chance(30)) {
 		c.m.tracef("client %d declines %v", c.id, c.addr)
 		c.m.lan.unicast(c.server, message{kind: decline, client: c, xid: c.xid, server: c.server, addr: c.addr, sentAt: c.m.now})
 		c.forget()
@@ -265,6 +295,9 @@ func (c *client) timers() {
 		case 2:
 			c.m.tracef("client %d begins anew", c.id) // it will ask for the address it had
 			c.forget()
+			if c.fickle {
+				c.rename()
+			}
 			c.begin()
 		default:
 			c.m.tracef("client %d is off", c.id)
@@ -276,7 +309,11 @@ func (c *client) timers() {
 // sleep turns the client off for a while, mostly short and sometimes long.
 func (c *client) sleep(then func()) {
 	c.state = off
-	c.later(c.m.upTo(one(c.m, 10*time.Second, 5*time.Minute, time.Hour)), then)
+	longest := time.Hour
+	if c.m.long {
+		longest = 5 * 24 * time.Hour
+	}
+	c.later(c.m.upTo(one(c.m, 10*time.Second, 5*time.Minute, longest)), then)
 }
 
 // reboot asks for the address that the client remembers.
@@ -290,69 +327,3 @@ func (c *client) reboot() {
 	c.become(rebooting)
 	c.ask()
 }
-
-// lan is the network of the clients.
-type lan struct {
-	m         *Model
-	loss      int // percent
-	duplicate int // percent
-	delay     time.Duration
-	cut       [2][]bool // by server: whether it is out of reach of the client
-}
-
-func (l *lan) broadcast(msg message) {
-	for i := range l.m.servers {
-		l.unicast(i, msg)
-	}
-}
-
-// unicast sends a message of a client to a server.
-func (l *lan) unicast(i int, msg message) {
-	l.carry(i, msg, func() {
-		if (msg.kind == release || msg.kind == decline) && msg.sentAt < msg.client.asked {
-			return // no server can tell that it is older than the lease that was given since
-		}
-		if s := l.m.servers[i]; s.alive {
-			l.m.tracef("client %d %s > %s: %v %v secs %d", msg.client.id, clientStates[msg.client.state], s.name, msg.kind, msg.addr, msg.secs)
-			s.hears(msg)
-		}
-	})
-}
-
-// answer sends a message of a server to a client.
-func (l *lan) answer(s *server, msg message) {
-	l.m.noted('<', s.id, []byte{byte(msg.kind), byte(msg.client.id), byte(msg.time)})
-	if msg.kind == ack {
-		l.m.tracef("%s > client %d: ACK %v for %d s", s.name, msg.client.id, msg.addr, msg.time)
-	}
-	l.carry(s.id, msg, func() { msg.client.hears(msg) })
-}
-
-func (l *lan) carry(i int, msg message, arrive func()) {
-	copies := 1
-	if l.m.chance(l.duplicate) {
-		copies++
-	}
-	for range copies {
-		if l.cut[i] != nil && l.cut[i][msg.client.id] || l.m.chance(l.loss) {
-			continue
-		}
-		l.m.after(l.m.upTo(max(l.delay, 2*time.Millisecond)), arrive)
-	}
-}
-
-// split leaves each client one server that it reaches, or with all none.
-func (l *lan) split(all bool) {
-	for i := range l.cut {
-		l.cut[i] = make([]bool, len(l.m.clients))
-	}
-	for id := range l.m.clients {
-		half := l.m.rng.IntN(2)
-		l.cut[half][id] = true
-		if all {
-			l.cut[1-half][id] = true
-		}
-	}
-}
-
-func (l *lan) join() { l.cut = [2][]bool{} }

@@ -109,7 +109,7 @@ func (s *server) done(q *query) {
 // terms returns until when the client may be told l, and what it would be told without a partner.
 func (s *server) terms(q *query, l lease.Lease) (until, want time.Time, err error) {
 	counted := roundUp(q.now)
-	want = counted.Add(s.m.lease)
+	want = counted.Add(s.term)
 	until, err = s.status.Limit(s.cfg, counted, l, q.who, want)
 	if err == nil && !until.After(counted) {
 		err = errors.New("no time left")
@@ -119,6 +119,9 @@ func (s *server) terms(q *query, l lease.Lease) (until, want time.Time, err erro
 
 // offerable reports whether l can be offered to the client.
 func (s *server) offerable(q *query, l lease.Lease) bool {
+	if !s.pool.Contains(l.Addr) {
+		return false // it is on record of an earlier configuration
+	}
 	if _, _, err := s.terms(q, l); err != nil {
 		return false
 	}
@@ -230,7 +233,7 @@ func (s *server) request(q *query) {
 // grant gives l to the client when that is durable.
 func (s *server) grant(q *query, l lease.Lease, until, want time.Time) {
 	if s.cached(q, l) {
-		s.tell(q, l.Addr, l.Expiry)
+		s.tell(q, l.Addr, l.Expiry, false)
 		return
 	}
 	n := l
@@ -251,7 +254,7 @@ func (s *server) grant(q *query, l lease.Lease, until, want time.Time) {
 		if have.Expiry.Before(until) {
 			until = have.Expiry
 		}
-		s.tell(q, l.Addr, until)
+		s.tell(q, l.Addr, until, true)
 		if !q.holds {
 			s.releaseOthers(q, l.Addr)
 		}
@@ -280,14 +283,14 @@ func (s *server) cached(q *query, l lease.Lease) bool {
 	return q.now.Sub(given) < l.Expiry.Sub(given)*cachePercent/100
 }
 
-// tell sends DHCPACK.
-func (s *server) tell(q *query, a netip.Addr, until time.Time) {
+// tell sends DHCPACK. anew says that it promises more than the client was told before.
+func (s *server) tell(q *query, a netip.Addr, until time.Time, anew bool) {
 	secs := int(until.Sub(q.now) / time.Second)
 	if secs < 1 {
 		return
 	}
 	s.offers.drop(q.who)
-	s.checkAck(q, a, until)
+	s.checkAck(q, a, until, anew)
 	s.m.lan.answer(s, message{kind: ack, client: q.client, xid: q.xid, server: s.id, addr: a, time: secs, sentAt: q.sentAt})
 }
 

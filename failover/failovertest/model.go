@@ -8,14 +8,19 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"runtime/debug"
 	"time"
 
 	"github.com/tandem-dhcp/tandem/failover"
 	"github.com/tandem-dhcp/tandem/lease"
+	"github.com/tandem-dhcp/tandem/pool"
 )
 
 // epoch is when virtual time begins.
 var epoch = time.Unix(1_800_000_000, 0).UTC()
+
+// longWorlds is how many worlds of a hundred live for weeks.
+const longWorlds = 30
 
 // Bounds of a run. Past one of them the world does not come to rest, which is a Breach of I10.
 const (
@@ -48,13 +53,15 @@ type Config struct {
 // Report says what happened in a run.
 type Report struct {
 	Seed     uint64
-	Time     time.Duration // virtual
-	Steps    int           // events of the world
-	Messages int           // of the partners to each other
-	Acks     int           // received by clients
-	Faults   []Fault       // that were to happen
-	Hash     uint64        // of all that was said and written, in its order: equal for equal runs
-	Pairs    map[[2]failover.State]int
+	Time     time.Duration             // virtual
+	Steps    int                       // events of the world
+	Messages int                       // of the partners to each other
+	Acks     int                       // received by clients
+	Faults   []Fault                   // that were to happen
+	Hash     uint64                    // of all that was said and written, in its order: equal for equal runs
+	Doubled  int                       // addresses given to two clients where no protocol could help it, see the package
+	Pairs    map[[2]failover.State]int // the primary's and the secondary's state, as on record: steps
+	Cells    map[Cell]int              // how often a server in a state met an event
 }
 
 // Breach is the error of a run in which a promise did not hold.
@@ -83,19 +90,36 @@ type Model struct {
 	breach *Breach
 
 	// What the seed or the Config has chosen for this world.
-	mclt, lease  time.Duration
-	receive      time.Duration
-	abandon      time.Duration
-	maxSecs      uint16
-	authority    bool // the servers are authoritative for the network
-	window       int
-	calm         bool // nothing goes wrong any more
-	closed       bool // the clients have gone
+	kinds       Kinds         // of the lasting faults
+	long        bool          // it lives for weeks, and the figures are those of a real network
+	mclt, lease time.Duration // of the primary; of the clients without a partner
+	receive     time.Duration
+	abandon     time.Duration
+	safe        time.Duration // Config.SafePeriod
+	maxSecs     uint16
+	split       int  // hash buckets of the primary
+	authority   bool // the servers are authoritative for the network
+	full, eager bool // Config.FullLeases, Config.EagerBalance
+	files       bool // the ledgers are lease files on disks that tear
+	window      int
+
+	calm      bool          // nothing goes wrong any more
+	closed    bool          // the clients have gone
+	ruined    bool          // a ruinous fault has happened
+	stale     bool          // a server runs with a ledger that was put back, and was not told to recover
+	unequal   bool          // the pools differ for good
+	down      bool          // a server was in PARTNER-DOWN
+	slop      time.Duration // the most that a clock was off
+	target    pool.Config   // the pool as last configured; zero if it never changed
+	disturbed time.Duration // when something last began or ended to go wrong
+	guard     time.Duration // until when nothing may come between the two servers
+
 	servers      [2]*server
 	clients      []*client
 	lan          lan
 	wire         wire
 	holders      map[netip.Addr]*client // who received the last DHCPACK for an address
+	doubles      []double               // see told
 	conversation int                    // messages but CONTACT since the last look
 }
 
@@ -107,6 +131,10 @@ func New(cfg Config) *Model {
 		hash:    fnv.New64a(),
 		holders: make(map[netip.Addr]*client),
 	}
+	if m.cfg.Faults == 0 {
+		m.cfg.Faults = All
+	}
+	m.long = cfg.Time == 0 && m.rng.IntN(100) < longWorlds
 	if m.cfg.Addresses == 0 {
 		m.cfg.Addresses = 4 + m.rng.IntN(24)
 	}
@@ -115,18 +143,35 @@ func New(cfg Config) *Model {
 	}
 	if m.cfg.Time == 0 {
 		m.cfg.Time = time.Duration(1+m.rng.IntN(5)) * time.Hour
-	}
-	if m.cfg.Faults == 0 {
-		m.cfg.Faults = All
+		if m.long {
+			m.cfg.Time *= 24 * 7 // weeks
+		}
 	}
 	m.mclt = one(m, 30*time.Second, 2*time.Minute, 10*time.Minute, time.Hour)
 	m.lease = one(m, 2*time.Minute, 10*time.Minute, time.Hour, 2*time.Hour)
 	m.receive = one(m, 15*time.Second, 30*time.Second, time.Minute)
 	m.abandon = 30 * time.Minute
+	m.safe = one(m, 0, 0, 0, 5*time.Minute)
+	if m.long {
+		m.mclt = one(m, time.Hour, 4*time.Hour, 24*time.Hour)
+		m.lease = one(m, 8*time.Hour, 24*time.Hour, 7*24*time.Hour)
+		m.receive = one(m, 10*time.Minute, time.Hour)
+		m.abandon = 24 * time.Hour
+		m.safe = one(m, 0, 0, 12*time.Hour)
+	}
 	m.maxSecs = one[uint16](m, 0, 3, 3, 10)
+	m.split = one(m, 128, 128, 128, 0, 256, 77)
 	m.authority = m.rng.IntN(2) == 0
+	m.full, m.eager = m.chance(20), m.chance(15)
+	m.files = m.chance(15) && !m.long
 	m.window = one(m, 1, 2, 10, 100)
-	m.report = Report{Seed: cfg.Seed, Pairs: make(map[[2]failover.State]int)}
+	for _, k := range drawKinds(m.rng, m.cfg.Faults&lasting) {
+		m.kinds |= k
+	}
+	if m.kinds&ClockDrift != 0 && m.cfg.Skew == 0 {
+		m.cfg.Skew = m.upTo(15 * time.Second)
+	}
+	m.report = Report{Seed: cfg.Seed, Pairs: make(map[[2]failover.State]int), Cells: make(map[Cell]int)}
 	m.wire.m, m.lan.m = m, m
 	m.wire.delay = one(m, time.Millisecond, 50*time.Millisecond, 500*time.Millisecond)
 	m.build()
@@ -146,13 +191,26 @@ func (m *Model) chance(percent int) bool { return m.rng.IntN(100) < percent }
 
 // Run lets the world live, and returns what happened; with a *Breach if a promise did not hold, which ends the run. Any
 // other error says that the Model itself is at fault.
-func (m *Model) Run() (Report, error) {
+func (m *Model) Run() (report Report, err error) {
+	defer func() {
+		if p := recover(); p != nil { // I11
+			m.fail("I11", netip.Addr{}, "panic: %v\n%s", p, debug.Stack())
+			report, err = m.report, m.breach
+		}
+	}()
 	for i, s := range m.servers {
 		at := time.Duration(0)
-		if i == 1 && m.cfg.Faults&LateStart != 0 && m.chance(30) {
+		if i == 1 && m.kinds&LateStart != 0 {
 			at = m.upTo(20 * time.Minute)
 		}
 		m.after(at, s.boot)
+		if m.cfg.Skew > 0 {
+			s.set(m.upTo(2*m.cfg.Skew) - m.cfg.Skew)
+		}
+		if m.kinds&ClockDrift != 0 {
+			s.clk.rate = (m.rng.Float64() - 0.5) / 50 // 1 % either way
+			m.discipline(s)
+		}
 	}
 	for _, c := range m.clients {
 		m.after(m.upTo(5*time.Minute), c.begin)
@@ -161,6 +219,9 @@ func (m *Model) Run() (Report, error) {
 	m.until(m.cfg.Time)
 	if m.breach == nil {
 		m.quiet()
+	}
+	for _, s := range m.servers {
+		s.store.crash(false)
 	}
 	m.report.Time, m.report.Hash = m.now, m.hash.Sum64()
 	if m.breach != nil {
@@ -173,7 +234,8 @@ func (m *Model) Run() (Report, error) {
 func (m *Model) quiet() {
 	m.heal()
 	m.tracef("all is well from here on")
-	m.until(m.now + calmTime + m.mclt + 2*m.receive)
+	m.checkSoon()
+	m.until(m.now + calmTime + 2*m.mclt + 2*m.receive)
 	m.closed = true
 	m.tracef("the clients are gone")
 	m.until(m.now + 2*time.Minute + 2*m.receive)

@@ -37,7 +37,7 @@ func TestModel(t *testing.T) {
 		n = *seeds
 	}
 	began := time.Now()
-	var next, steps, messages, acks, hours atomic.Int64
+	var next, steps, messages, acks, faults, hours atomic.Int64
 	var failed atomic.Bool
 	var wg sync.WaitGroup
 	for range 2 {
@@ -48,6 +48,10 @@ func TestModel(t *testing.T) {
 					return
 				}
 				r, err := New(config(*from + i)).Run()
+				for _, f := range r.Faults {
+					_ = f
+					faults.Add(1)
+				}
 				steps.Add(int64(r.Steps))
 				messages.Add(int64(r.Messages))
 				acks.Add(int64(r.Acks))
@@ -64,8 +68,8 @@ func TestModel(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	t.Logf("%d seeds, %v of virtual time, %d events, %d messages between partners, %d DHCPACKs, in %v",
-		n, time.Duration(hours.Load()).Round(time.Hour), steps.Load(), messages.Load(), acks.Load(), time.Since(began).Round(time.Millisecond))
+	t.Logf("%d seeds, %v of virtual time, %d events, %d messages between partners, %d DHCPACKs, %d faults, in %v",
+		n, time.Duration(hours.Load()).Round(time.Hour), steps.Load(), messages.Load(), acks.Load(), faults.Load(), time.Since(began).Round(time.Millisecond))
 }
 
 // explain shrinks a run that fails, and prints how to see it.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tandem-dhcp/tandem/failover"
 	"github.com/tandem-dhcp/tandem/lease"
+	"github.com/tandem-dhcp/tandem/lease/leasetest"
 	"github.com/tandem-dhcp/tandem/pool"
 )
 
@@ -22,37 +23,16 @@ const (
 	maxIdle      = 4           // Ticks in a row that may leave something to do at once
 )
 
-var (
-	errDisk  = errors.New("no space left on device")
-	errPower = errors.New("crash")
-)
-
-// store is a lease.Store that a crash of its server does not touch, and that fails when told to.
-type store struct {
-	*lease.Memory
-	broken bool // every write fails
-	next   int  // so many writes fail
-}
-
-func (s *store) Apply(ctx context.Context, b lease.Batch) error {
-	if s.broken {
-		return errDisk
-	}
-	if s.next > 0 {
-		s.next--
-		return errDisk
-	}
-	return s.Memory.Apply(ctx, b)
-}
-
 // crashPoint is where in the effects of a step a server crashes.
 type crashPoint uint8
 
 const (
 	nowhere crashPoint = iota
 	beforeSave
+	midSave   // the power goes while the store writes: it is written or not, and nobody is told
 	afterSave // and before anything is sent
 	midSend   // after some of what is to be sent
+	afterSend // and before the clients are answered
 )
 
 // item is an event on its way to the loop of a server, with the connection it came by or what waits for it.
@@ -69,29 +49,37 @@ type server struct {
 	name  string
 	cfg   failover.Config
 	addrs pool.Config
-	skew  time.Duration
+	clk   clock
 	store *store
+	term  time.Duration // what it gives without a partner
+	held  bool          // an operator, or the fence, keeps it from running
 
 	// Of one life.
-	alive   bool
-	boots   int // counts lives
-	book    *lease.Book
-	pool    *pool.Pool
-	machine *failover.Machine
-	status  failover.Status // as published
-	inbox   []item
-	busy    bool // deciding or writing
-	conn    *conn
-	claimed bool
-	retry   time.Duration
-	alarm   time.Duration // when the next Tick is scheduled; -1: none
-	idle    int           // Ticks that left the Deadline where it was
-	crash   crashPoint    // at the next batch
-	slow    time.Duration // up to this much longer a write takes
-	offers  offers
-	lines   map[*client][]message // what waits for the message before it, of the same client
+	alive    bool
+	boots    int // counts lives
+	book     *lease.Book
+	pool     *pool.Pool
+	machine  *failover.Machine
+	status   failover.Status // as published
+	inbox    []item
+	busy     bool // deciding or writing
+	conn     *conn
+	claimed  bool
+	dialling bool // a look is planned at whether to dial
+	retry    time.Duration
+	alarm    time.Duration // when the loop wakes next; -1: not at all
+	due      time.Duration // when the next Tick is
+	idle     int           // Ticks that left the Deadline where it was
+	crash    crashPoint    // at the next batch
+	dark     bool          // the power goes with it
+	slow     time.Duration // up to this much longer a write takes
+	offers   offers
+	lines    map[*client][]message // what waits for the message before it, of the same client
 
-	sent map[uint32]failover.Binding // on this connection, by xid
+	sent      map[uint32]failover.Binding // on this connection, by xid
+	asked     map[netip.Addr]lease.Lease  // what the partner had when it began to answer our UPDREQALL (I8)
+	requested uint32                      // the xid of that
+	downSince time.Time                   // when it went into PARTNER-DOWN, or came up in it
 
 	known map[netip.Addr]knowledge // what the partner must know by what was said, in this life or before
 }
@@ -104,47 +92,60 @@ type knowledge struct {
 
 // build makes the two servers and the clients.
 func (m *Model) build() {
-	half, err := pool.Split(128)
+	half, err := pool.Split(m.split)
 	if err != nil {
-		panic(err) // 128 is a number of buckets
-	}
-	first := netip.MustParseAddr("10.0.0.1")
-	last := first
-	for range m.cfg.Addresses - 1 {
-		last = last.Next()
+		panic(err) // it is a number of buckets
 	}
 	for i, name := range []string{"primary", "secondary"} {
-		s := &server{m: m, id: i, name: name, store: &store{Memory: lease.NewMemory()}, known: make(map[netip.Addr]knowledge)}
+		s := &server{m: m, id: i, name: name, store: newStore(), known: make(map[netip.Addr]knowledge)}
+		s.addrs, s.term = m.ranges(m.cfg.Addresses), m.lease
+		if m.files {
+			s.store.disks = m.cfg.Seed<<16 + uint64(i)<<8
+			s.store.disk = leasetest.NewDisk(s.store.disks)
+		}
 		s.cfg = failover.Config{
 			Name: relationship, Role: failover.Role(i),
 			Local:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(1 + i)}), 647),
 			Partner: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(2 - i)}), 647),
-			MaxSecs: m.maxSecs, ReceiveTimer: m.receive, MaxUnacked: m.window,
+			MaxSecs: m.maxSecs, ReceiveTimer: m.receive, MaxUnacked: m.window, SafePeriod: m.safe,
+			FullLeases: m.full, EagerBalance: m.eager,
 		}
 		if s.cfg.Role == failover.Primary {
 			s.cfg.MCLT, s.cfg.HBA = m.mclt, &half
-		} else if m.cfg.Skew > 0 {
-			s.skew = m.upTo(2*m.cfg.Skew) - m.cfg.Skew
 		}
-		s.addrs = pool.Config{Name: "shared", Ranges: []pool.Range{{First: first, Last: last}}}
 		m.servers[i] = s
 	}
+	m.differ()
 	for i := range m.cfg.Clients {
 		m.clients = append(m.clients, newClient(m, i))
 	}
+	m.twins()
+}
+
+// ranges is a pool of so many addresses.
+func (m *Model) ranges(n int) pool.Config {
+	first := netip.MustParseAddr("10.0.0.1")
+	last := first
+	for range n - 1 {
+		last = last.Next()
+	}
+	return pool.Config{Name: "shared", Ranges: []pool.Range{{First: first, Last: last}}}
 }
 
 // clock is what the server takes for the time.
-func (s *server) clock() time.Time { return epoch.Add(s.m.now + s.skew) }
+func (s *server) clock() time.Time { return s.clk.at(s.m.now) }
 
 // boot starts the server from what its store has.
 func (s *server) boot() {
-	if s.alive {
+	if s.alive || s.held || s.m.breach != nil {
 		return
 	}
 	ctx := context.Background()
-	var err error
-	if s.book, err = lease.OpenBook(ctx, s.store, lease.BookConfig{}); err == nil {
+	err := s.store.open()
+	if err == nil {
+		s.book, err = lease.OpenBook(ctx, s.store, lease.BookConfig{})
+	}
+	if err == nil {
 		s.pool, err = pool.New(s.addrs, s.book)
 	}
 	if err == nil {
@@ -161,15 +162,17 @@ func (s *server) boot() {
 		s.m.fail("I10", netip.Addr{}, "%s does not start: %v", s.name, err)
 		return
 	}
-	s.alive = true
+	s.alive, s.m.disturbed = true, s.m.now
 	s.boots++
 	s.inbox, s.busy, s.conn, s.claimed, s.retry, s.alarm, s.idle = nil, false, nil, false, 0, -1, 0
 	s.offers, s.lines = newOffers(), make(map[*client][]message)
-	s.sent = nil
+	s.sent, s.asked = nil, nil
 	s.status = s.machine.Status()
 	s.m.tracef("%s starts", s.name)
 	s.post(item{event: failover.Started{}})
+	s.dialling = true
 	s.later(s.m.upTo(time.Second), s.dial)
+	s.m.redial()
 }
 
 // later lets something happen unless the server dies before.
@@ -188,7 +191,8 @@ func (s *server) die(power bool) {
 		return
 	}
 	s.m.tracef("%s crashes", s.name)
-	s.alive = false
+	s.alive, s.m.disturbed = false, s.m.now
+	s.store.crash(!power)
 	for _, c := range slices.Clone(s.m.wire.conns) {
 		if power {
 			c.close(s.id, errPower)
@@ -202,10 +206,22 @@ func (s *server) die(power bool) {
 // dial connects to the partner whenever there is no connection.
 func (s *server) dial() {
 	other := s.m.servers[1-s.id]
-	if !s.claimed && other.alive && !s.m.wire.stalled[0] && !s.m.wire.stalled[1] {
-		s.m.wire.open(s.id)
+	if s.claimed || !other.alive || s.m.wire.stalled[0] || s.m.wire.stalled[1] {
+		s.dialling = false // redial sees to it when that may be different
+		return
 	}
+	s.m.wire.open(s.id)
 	s.later(dialTime+s.m.upTo(100*time.Millisecond), s.dial)
+}
+
+// redial lets the servers dial again, when something has changed that kept them from it.
+func (m *Model) redial() {
+	for _, s := range m.servers {
+		if s.alive && !s.dialling {
+			s.dialling = true
+			s.later(m.upTo(dialTime), s.dial)
+		}
+	}
 }
 
 // post brings an item to the loop.
@@ -250,7 +266,10 @@ type batch struct {
 	index map[netip.Addr]int
 	send  []*failover.Frame
 	close error
+	fence bool
 	done  []func(error)
+
+	conflicts []failover.Conflict
 
 	learnt []failover.Binding // what the partner is known to know, once this is durable
 }
@@ -262,7 +281,10 @@ func (s *server) decide(items []item) *batch {
 		if it.conn != nil && b.close != nil || !s.admit(it) {
 			continue
 		}
+		s.m.visit(s, it.event)
+		was := s.machine.State()
 		e := s.machine.Step(b.began, it.event)
+		s.checkMove(was, it.event)
 		for _, n := range e.Notes {
 			s.m.tracef("%s: %s", s.name, n.Text)
 		}
@@ -273,7 +295,9 @@ func (s *server) decide(items []item) *batch {
 			b.ticks = true
 		}
 		b.add(e)
-		s.checkStep(b, it, e)
+		b.fence = b.fence || e.Fence
+		b.conflicts = append(b.conflicts, e.Conflicts...)
+		s.checkStep(b, was, it, e)
 		if it.done != nil {
 			if e.Refused != nil {
 				it.done(e.Refused)
@@ -324,19 +348,30 @@ func (s *server) finish(b *batch) {
 	} else {
 		crash = nowhere
 	}
-	if crash == beforeSave {
+	if crash == beforeSave || crash == midSave && s.m.chance(30) {
 		s.fall()
 		return
 	}
 	var err error
 	if !b.save.Empty() {
+		if crash == midSave && s.store.disk != nil {
+			s.dark = true
+			s.store.disk.LosePower(1 + s.m.rng.IntN(2))
+		}
 		err = s.book.Apply(context.Background(), b.save)
 		if errors.Is(err, lease.ErrConflict) || err != nil && !errors.Is(err, errDisk) {
 			s.m.fail("I10", netip.Addr{}, "%s saves what cannot be: %v", s.name, err)
 			return
 		}
 	}
+	if crash == midSave {
+		s.fall()
+		return
+	}
 	s.machine.Settle(err)
+	if was := s.status.State; was != s.machine.State() || err != nil {
+		s.m.disturbed = s.m.now
+	}
 	s.status = s.machine.Status()
 	if err != nil {
 		s.m.tracef("%s: commit failed: %v", s.name, err)
@@ -360,9 +395,13 @@ func (s *server) finish(b *batch) {
 		}
 		s.conn.send(s.id, send)
 	}
-	if crash == midSend {
+	if crash == midSend || crash == afterSend {
 		s.fall()
 		return
+	}
+	s.m.told(s, b.conflicts)
+	if b.fence {
+		s.m.fence(s)
 	}
 	for _, done := range b.done {
 		done(nil)
@@ -392,7 +431,8 @@ func (s *server) rest(b *batch) {
 		s.m.fail("I10", netip.Addr{}, "%s: %d Ticks left the Deadline at %v", s.name, s.idle, due.Sub(epoch))
 		return
 	}
-	at := max(due.Sub(epoch)-s.skew, s.retry, s.m.now)
+	at := max(s.clk.when(due), s.retry, s.m.now)
+	s.due = at
 	if s.alarm >= 0 && s.alarm <= at && s.alarm > s.m.now {
 		return
 	}
@@ -402,11 +442,7 @@ func (s *server) rest(b *batch) {
 			return
 		}
 		s.alarm = -1
-		due, ok := s.machine.Deadline()
-		if !ok {
-			return
-		}
-		if due.After(s.clock()) || s.m.now < s.retry {
+		if s.due > s.m.now {
 			s.rest(&batch{began: s.clock()})
 			return
 		}
@@ -416,7 +452,8 @@ func (s *server) rest(b *batch) {
 
 // fall is a crash at a chosen point. Somebody restarts the server after a while.
 func (s *server) fall() {
-	s.die(s.m.chance(50))
+	s.die(s.m.chance(50) && !s.dark)
+	s.dark = false
 	s.m.after(s.m.upTo(2*time.Minute), s.boot)
 }
 
@@ -427,7 +464,8 @@ func (s *server) admit(it item) bool {
 	}
 	if _, ok := it.event.(failover.Connected); ok {
 		s.conn = it.conn
-		s.sent = make(map[uint32]failover.Binding)
+		s.sent, s.asked, s.requested = make(map[uint32]failover.Binding), nil, 0
+		s.m.compare()
 	}
 	if it.conn != s.conn {
 		return false
@@ -442,6 +480,7 @@ func (s *server) unlink(cause error) {
 	if s.conn != nil {
 		s.conn.close(s.id, cause)
 		s.conn, s.claimed = nil, false
+		s.m.redial()
 	}
 }
 

@@ -1,7 +1,9 @@
 package failovertest
 
 import (
+	"bytes"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/tandem-dhcp/tandem/failover"
@@ -18,6 +20,7 @@ var (
 	errReset     = errors.New("connection reset")
 	errEnd       = errors.New("peer closed the connection")
 	errStalled   = errors.New("peer does not read")
+	errGarbled   = errors.New("message is not the peer's")
 	errHandshake = errors.New("handshake timeout")
 )
 
@@ -26,6 +29,7 @@ type wire struct {
 	m       *Model
 	delay   time.Duration // up to this much a message takes
 	stalled [2]bool       // nothing goes to this server
+	garble  [2]uint32     // how the next message to this server is damaged; 0: it is not
 	conns   []*conn       // that have an open end
 	seq     int
 }
@@ -142,6 +146,11 @@ func (c *conn) deliver(i int, b []byte) {
 		return
 	}
 	f := new(failover.Frame)
+	if how := e.server.m.wire.garble[i]; how != 0 {
+		e.server.m.wire.garble[i] = 0
+		c.damaged(i, b, how)
+		return
+	}
 	if err := f.UnmarshalBinary(b); err != nil {
 		e.server.m.fail("I10", e.server.m.addrOf(f), "%s cannot read %x: %v", e.server.name, b, err)
 		return
@@ -223,11 +232,41 @@ func (c *conn) forget() {
 	}
 }
 
-// reset breaks all connections at both ends at once; what is on its way is lost.
-func (w *wire) reset() {
+// damaged is what a message arrives as when something on the way has changed it. Whatever the octets say, reading them
+// must not hurt (I11), and the connection ends: because they cannot be read, or because their digest or TLS tells.
+func (c *conn) damaged(i int, b []byte, how uint32) {
+	e := &c.ends[i]
+	m := e.server.m
+	b = bytes.Clone(b)
+	rng := rand.New(rand.NewPCG(uint64(how), 3))
+	for range 1 + rng.IntN(8) {
+		b[rng.IntN(len(b))] = byte(rng.Uint32())
+	}
+	if rng.IntN(3) == 0 {
+		b = b[:rng.IntN(len(b))]
+	}
+	f := new(failover.Frame)
+	err := f.UnmarshalBinary(b)
+	if err == nil {
+		if _, err := f.AppendBinary(nil); err != nil {
+			m.tracef("%s reads what it could not write: %v", e.server.name, err)
+		}
+		err = errGarbled
+	}
+	m.tracef("%s gets a damaged message: %v", e.server.name, err)
+	if c.ends[1-i].state != gone {
+		c.ends[1-i].queue = append(c.ends[1-i].queue, nil)
+		c.pump(1 - i)
+	}
+	c.lost(i, err)
+}
+
+// reset breaks all connections, at both ends at once or only at one, in which case the other finds out by silence; what
+// is on its way is lost.
+func (w *wire) reset(only int) {
 	for _, c := range append([]*conn(nil), w.conns...) {
 		for i := range c.ends {
-			if c.ends[i].state != gone {
+			if c.ends[i].state != gone && only != i {
 				c.lost(i, errReset)
 			}
 		}

@@ -1,0 +1,41 @@
+package failover
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/tandem-dhcp/tandem/lease"
+)
+
+// A server that lost its ledger may have renewed a lease without a word to its partner that arrived, up to MCLT past what
+// the partner knew of. The partner sees the lease end earlier. RECOVER-WAIT does not help: it lasts MCLT, and what was
+// promised may be MCLT past a time that is still to come. So in RECOVER such a server takes it that it promised all it
+// was allowed to, and tells the partner so. The price is that an address whose client has gone comes back that much later.
+
+// mayHavePromised reports whether this server may have promised the address for longer than the partner's update b of it
+// says, and has no record l of that.
+func (m *Machine) mayHavePromised(now time.Time, l lease.Lease, b Binding) bool {
+	if !m.blank || m.stored() != Recover || !l.IsVirgin() || b.Client.IsZero() {
+		return false
+	}
+	return (b.Status == lease.Active || b.Status == lease.Expired) && m.forgotten(b).After(later(now, b.Expiry))
+}
+
+// forgotten is the latest end that this server can have promised for what the partner tells in b, and have lost.
+func (m *Machine) forgotten(b Binding) time.Time {
+	return earlier(later(b.PotentialExpiry, b.Expiry).Add(m.mclt()), lease.FromUnix(maxTime))
+}
+
+// presume puts the lease on record as if this server had promised all that it may have. An end of the lease is refused.
+func (m *Machine) presume(now time.Time, l lease.Lease, b Binding) *refusal {
+	over := b.Status != lease.Active
+	b.Status = lease.Active
+	n := m.merge(now, l, b)
+	n.Expiry = m.forgotten(b)
+	n.SentPotentialExpiry, n.Unacked = n.Expiry, true
+	m.set(n)
+	if over {
+		return &refusal{RejectOutdated, fmt.Sprintf("%v: the client may hold it until %v", l.Addr, n.Expiry)}
+	}
+	return nil
+}
