@@ -242,6 +242,9 @@ func (m *Machine) merge(now time.Time, l lease.Lease, b Binding) lease.Lease {
 		l.Since = now
 	}
 	l.Expiry = lease.Second(b.Expiry)
+	if l.Status == lease.Active {
+		l.Since = earlier(l.Since, l.Expiry) // whatever it says: a ledger is sound
+	}
 	l.LastTransaction = later(was.LastTransaction, lease.Second(b.LastTransaction))
 	l.ReceivedPotentialExpiry = lease.Second(b.PotentialExpiry)
 	l.SentPotentialExpiry, l.AckedPotentialExpiry = l.ReceivedPotentialExpiry, time.Time{}
