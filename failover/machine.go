@@ -35,6 +35,8 @@ type Machine struct {
 		begun   bool
 	}
 
+	stepAt time.Time // of the last Step
+
 	session     *Session  // nil while there is no connection
 	xid         uint32    // of the last message sent on it
 	heard       bool      // whether the partner's STATE has come on it
@@ -97,12 +99,17 @@ func NewMachine(cfg Config, view View, leases func(yield func(lease.Lease) bool)
 	return m, nil
 }
 
-// Step takes one Event and returns what must be done. now must not go back between Steps. A Step with a Tick clears
+// Step takes one Event and returns what must be done. If now goes back between Steps, because a clock was put right, the
+// timers go back with it; what was promised to clients does not. A Step with a Tick clears
 // or advances the Deadline, or does a bounded part of what is due.
 func (m *Machine) Step(now time.Time, ev Event) Effects {
 	ahead := roundUp(now)
 	now = lease.Second(now)
 	m.out = newCollector()
+	if now.Before(m.stepAt) {
+		m.putBack(m.stepAt.Sub(now))
+	}
+	m.stepAt = now
 	switch ev := ev.(type) {
 	case Started:
 		m.start(now)

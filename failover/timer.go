@@ -58,6 +58,20 @@ func (m *Machine) Deadline() (time.Time, bool) {
 	return at, !at.IsZero()
 }
 
+// putBack lets every timer run as long as it would have, when the clock has gone back by d. Waits that keep a promise
+// become no shorter by it: what has gone by since the last Step is not counted.
+func (m *Machine) putBack(d time.Duration) {
+	for _, t := range []*time.Time{
+		&m.startup, &m.settled.startup, &m.progressAt, &m.ackedAt, &m.connectedAt, &m.sentAt, &m.receivedAt,
+		&m.waitUntil, &m.freeAt, &m.fenceAt, &m.balanceAt, &m.balanced,
+	} {
+		if !t.IsZero() {
+			*t = t.Add(-d)
+		}
+	}
+	m.note(Warn, "the clock has gone back by %v", d)
+}
+
 // windowFull reports whether nothing more may be sent before the partner acknowledges something. Only then is its silence
 // odd: ISC dhcpd puts acknowledgements off for as long as updates come.
 func (m *Machine) windowFull() bool {

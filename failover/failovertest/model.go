@@ -48,6 +48,8 @@ type Config struct {
 	Only []int
 	// Trace, if it is not nil, is written what happens, a line each.
 	Trace io.Writer
+
+	fix func(*Model) // changes what the seed has chosen
 }
 
 // Report says what happened in a run.
@@ -171,6 +173,9 @@ func New(cfg Config) *Model {
 	if m.kinds&ClockDrift != 0 && m.cfg.Skew == 0 {
 		m.cfg.Skew = m.upTo(15 * time.Second)
 	}
+	if cfg.fix != nil {
+		cfg.fix(m)
+	}
 	m.report = Report{Seed: cfg.Seed, Pairs: make(map[[2]failover.State]int), Cells: make(map[Cell]int)}
 	m.wire.m, m.lan.m = m, m
 	m.wire.delay = one(m, time.Millisecond, 50*time.Millisecond, 500*time.Millisecond)
@@ -198,6 +203,14 @@ func (m *Model) Run() (report Report, err error) {
 			report, err = m.report, m.breach
 		}
 	}()
+	m.start()
+	m.plan()
+	m.until(m.cfg.Time)
+	return m.finish()
+}
+
+// start lets servers and clients begin.
+func (m *Model) start() {
 	for i, s := range m.servers {
 		at := time.Duration(0)
 		if i == 1 && m.kinds&LateStart != 0 {
@@ -215,8 +228,10 @@ func (m *Model) Run() (report Report, err error) {
 	for _, c := range m.clients {
 		m.after(m.upTo(5*time.Minute), c.begin)
 	}
-	m.plan()
-	m.until(m.cfg.Time)
+}
+
+// finish lets the world come to rest, and tells what happened in it.
+func (m *Model) finish() (Report, error) {
 	if m.breach == nil {
 		m.quiet()
 	}
