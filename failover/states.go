@@ -15,6 +15,7 @@ func (m *Machine) become(now time.Time, to State, cause string) {
 	m.note(Info, "I move from %v to %v (%s)", from, to, cause)
 	m.report(now)
 	m.balanceAt, m.freeAt, m.fenceAt, m.leaving = time.Time{}, time.Time{}, time.Time{}, false
+	m.blank = m.blank && to == Recover // a later RECOVER begins with what is on record now
 	switch to {
 	case Normal:
 		m.note(Info, "Both servers normal")
