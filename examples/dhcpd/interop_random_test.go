@@ -12,7 +12,7 @@ import (
 )
 
 // envLosses is how often the two lose each other in TestInteropLosses. The default is what a run of all tests has time
-// for; a thousand take about an hour.
+// for; a thousand take 23 minutes.
 const (
 	envLosses     = "TANDEM_LAB_LOSSES"
 	defaultLosses = 12
