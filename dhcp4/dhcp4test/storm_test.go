@@ -14,8 +14,9 @@ import (
 
 var storms = flag.Int("storms", 3, "how many seeds TestStorm tries")
 
-// TestStorm lets everything happen to a pair for half a day, drawn from a seed: deaths of one server or both, loss of
-// power, cut and reset links, split switches, bad weather, full disks, clients that come, vanish, release and decline.
+// TestStorm lets 200 things happen to a pair, fast or slowly, drawn from a seed: deaths of one server or both, loss of
+// power, rightly ordered PARTNER-DOWN, cut and reset links, split switches, bad weather, full disks, clients
+// that vanish, release and decline.
 // Whatever happens no promise may be broken, and when all is whole again both servers must agree.
 func TestStorm(t *testing.T) {
 	for seed := range uint64(*storms) {
@@ -45,20 +46,45 @@ func storm(t *testing.T, seed uint64) {
 	for _, c := range clients {
 		c.Live()
 	}
+	var fenced *dhcp4test.Server // its partner is PARTNER-DOWN
+	calm := func() {
+		lan.SetWeather(dhcp4test.Weather{})
+		lan.Heal()
+		pair.HealLink()
+	}
 	restart := func(s *dhcp4test.Server) {
-		if down[s] {
+		if !down[s] {
+			return
+		}
+		if fenced != nil { // it must not serve before it has heard of that: RECOVER, and RECOVER-WAIT for up to MCLT
+			calm()
+			for _, s := range servers {
+				s.Disk().SetRoom(-1)
+				if down[s] && s != fenced {
+					s.Restart()
+					down[s] = false
+				}
+			}
+			s = fenced
+			fenced = nil
 			s.Restart()
 			down[s] = false
+			time.Sleep(11 * time.Minute)
+			pair.Await(failover.Normal)
+			return
 		}
+		s.Restart()
+		down[s] = false
 	}
 	var said []string
 	note := func(what string, about ...any) {
 		said = append(said, fmt.Sprintln(append([]any{time.Now().Format("15:04:05"), what}, about...)...))
 	}
-	for end := time.Now().Add(12 * time.Hour); time.Now().Before(end); {
-		time.Sleep(time.Duration(r.ExpFloat64() * float64(3*time.Minute)))
+	pace := []time.Duration{2 * time.Second, 20 * time.Second, 2 * time.Minute, 5 * time.Minute}[r.IntN(4)]
+	for range 200 {
+		time.Sleep(time.Duration(r.ExpFloat64() * float64(pace)))
 		s, c := servers[r.IntN(2)], clients[r.IntN(len(clients))]
-		switch what := r.IntN(16); what {
+		switch what := r.IntN(17); what {
 		case 0, 1, 2:
 			if down[s] {
 				note("restart", s)
@@ -68,6 +94,16 @@ func storm(t *testing.T, seed uint64) {
 			note([]string{"crash", "power off", "stop"}[what], s)
 			[]func(){s.Crash, s.PowerOff, s.Stop}[what]()
 			down[s] = true
+		case 16:
+			other := pair.Other(s)
+			if !down[s] && down[other] && fenced == nil {
+				note("partner down at", s, s.State())
+				if err := s.Order(failover.Order{Kind: failover.OrderPartnerDown}); err == nil {
+					fenced = other
+				} else {
+					note("refused", err)
+				}
+			}
 		case 3:
 			note("cut link")
 			pair.CutLink()
@@ -133,13 +169,11 @@ func storm(t *testing.T, seed uint64) {
 		}
 	}
 	note("all is whole")
+	calm()
 	for _, s := range servers {
 		s.Disk().SetRoom(-1)
 		restart(s)
 	}
-	lan.SetWeather(dhcp4test.Weather{})
-	lan.Heal()
-	pair.HealLink()
 	time.Sleep(10 * time.Minute)
 	for _, c := range clients {
 		c.Rest()
