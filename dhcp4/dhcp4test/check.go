@@ -59,6 +59,7 @@ type hold struct {
 	client *Client
 	server netip.Addr // that gave it
 	until  time.Time
+	lost   bool // with the ledger of that server
 }
 
 // ledger is what all clients of a LAN were told, and what was wrong with it.
@@ -90,7 +91,7 @@ func (g *ledger) acked(c *Client, l Lease) {
 		g.breach(Once, l.Addr, "%v gives it to client %v, while client %v has it from %v until %s",
 			l.Server, c, h.client, h.server, h.until.UTC().Format(time.DateTime))
 	}
-	g.holds[l.Addr] = hold{c, l.Server, l.Expiry}
+	g.holds[l.Addr] = hold{client: c, server: l.Server, until: l.Expiry}
 }
 
 // dropped notes that a client gives up what it had.
@@ -118,7 +119,7 @@ func (g *ledger) remembered(from netip.Addr, who string, has func(netip.Addr) bo
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for a, h := range g.holds {
-		if !has(a) || from.IsValid() && h.server != from || !time.Now().Before(h.until) {
+		if !has(a) || from.IsValid() && (h.server != from || h.lost) || !time.Now().Before(h.until) {
 			continue
 		}
 		l := book(a)
@@ -139,7 +140,7 @@ func (g *ledger) excuse(server netip.Addr) {
 	defer g.mu.Unlock()
 	for a, h := range g.holds {
 		if h.server == server {
-			h.server = netip.Addr{}
+			h.lost = true
 			g.holds[a] = h
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"slices"
 	"time"
@@ -67,8 +68,7 @@ func (l *LAN) NewClient() *Client {
 	l.made++
 	n := l.made
 	l.mu.Unlock()
-	hw := binary.BigEndian.AppendUint32([]byte{2, 0}, uint32(n))
-	return l.NewClientHW(string(hw))
+	return l.NewClientHW(binary.BigEndian.AppendUint32([]byte{2, 0}, uint32(n)))
 }
 
 // NewClients plugs n clients into the LAN.
@@ -80,14 +80,14 @@ func (l *LAN) NewClients(n int) []*Client {
 	return all
 }
 
-// NewClientHW plugs a client with this Ethernet address, six octets, into the LAN.
-func (l *LAN) NewClientHW(chaddr string) *Client {
+// NewClientHW plugs a client with this Ethernet address into the LAN.
+func (l *LAN) NewClientHW(chaddr net.HardwareAddr) *Client {
 	l.t.Helper()
 	if len(chaddr) != 6 {
-		l.t.Fatalf("dhcp4test: NewClientHW: chaddr % x has %d octets: want 6", chaddr, len(chaddr))
+		l.t.Fatalf("dhcp4test: NewClientHW: %v has %d octets: want six", chaddr, len(chaddr))
 	}
-	c := &Client{rand: rand.New(rand.NewPCG(binary.BigEndian.Uint64([]byte("\x00\x00"+chaddr)), 2))}
-	c.at = l.plug("client "+lease.MakeHWAddr(1, []byte(chaddr)).String(), chaddr, dhcp4.ClientPort, netip.Addr{})
+	c := &Client{rand: rand.New(rand.NewPCG(binary.BigEndian.Uint64(append([]byte{0, 0}, chaddr...)), 2))}
+	c.at = l.plug("client "+lease.MakeHWAddr(1, chaddr).String(), string(chaddr), dhcp4.ClientPort, netip.Addr{})
 	l.atEnd(c.Rest)
 	return c
 }

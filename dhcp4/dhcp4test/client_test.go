@@ -3,6 +3,7 @@ package dhcp4test_test
 import (
 	"bytes"
 	"errors"
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -17,9 +18,9 @@ import (
 // A client goes through all that RFC 2131 has for it.
 func TestClient(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+		lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 		s := lan.NewServer(dhcp4test.ServerConfig{Settings: dora.Settings{DefaultLease: time.Hour, CacheThreshold: -1}})
-		c := lan.NewClientHW("\x02\x00\x00\xaa\xbb\xcc")
+		c := lan.NewClientHW(net.HardwareAddr{2, 0, 0, 0xaa, 0xbb, 0xcc})
 		c.ID, c.HostName, c.Broadcast = "\x00office printer", "printer", true
 		c.Prepare = func(m *dhcp4.Message) { m.SetText(dhcp4.OptionClassIdentifier, "printers") }
 
@@ -75,7 +76,7 @@ func TestClient(t *testing.T) {
 // A client that lives on its own keeps its address for as long as there is a server, and gets one again when there is.
 func TestLive(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+		lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 		s := lan.NewServer(dhcp4test.ServerConfig{Settings: dora.Settings{DefaultLease: time.Hour, CacheThreshold: -1}})
 		c := lan.NewClient()
 		c.Live()
@@ -107,7 +108,7 @@ func TestLive(t *testing.T) {
 // A client that is carried to another link is refused what it had, and that is no fault.
 func TestMove(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		here, there := dhcp4test.NewLAN(t, "10.0.0.0/24"), dhcp4test.NewLAN(t, "10.1.0.0/24")
+		here, there := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24")), dhcp4test.NewLAN(t, netip.MustParsePrefix("10.1.0.0/24"))
 		here.NewServer(dhcp4test.ServerConfig{})
 		there.NewServer(dhcp4test.ServerConfig{Settings: dora.Settings{Authoritative: dora.On}})
 		c := here.NewClient()
@@ -144,13 +145,13 @@ func TestOffers(t *testing.T) {
 func TestReplayOfARelay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		serve := func() (core *dhcp4test.LAN, s *dhcp4test.Server) {
-			core = dhcp4test.NewLAN(t, "10.0.0.0/24")
+			core = dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 			return core, core.NewServer(dhcp4test.ServerConfig{Pools: []dhcp4test.Pool{{}, {Prefix: netip.MustParsePrefix("10.1.0.0/24")}}})
 		}
 		var capture bytes.Buffer
 		core, s := serve()
 		core.Record(&capture)
-		edge := dhcp4test.NewLAN(t, "10.1.0.0/24")
+		edge := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.1.0.0/24"))
 		edge.NewRelay(core, s).CircuitID = "port 7"
 		for _, c := range edge.NewClients(3) {
 			everyone(t, []*dhcp4test.Client{c})
@@ -171,7 +172,7 @@ func TestReplayOfARelay(t *testing.T) {
 }
 
 func TestReplayErrors(t *testing.T) {
-	lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+	lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 	var empty bytes.Buffer
 	lan.Record(&empty)
 	for _, c := range []struct {

@@ -7,7 +7,7 @@
 //
 //	func TestMyServer(t *testing.T) {
 //		synctest.Test(t, func(t *testing.T) {
-//			lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+//			lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 //			lan.Serve(myHandler) // a dhcp4.Handler
 //			client := lan.NewClient()
 //			if _, err := client.Acquire(); err != nil {

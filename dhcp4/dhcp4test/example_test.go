@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -42,7 +43,7 @@ func Example_handler() {
 		return ack, nil
 	})
 
-	lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+	lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 	lan.Serve(hello)
 	client := lan.NewClient()
 	ack, err := client.Ask(client.Message(dhcp4.MessageTypeInform))
@@ -58,7 +59,7 @@ func Example_policy() {
 	t := new(example)
 	defer t.end()
 	guests := dora.Permit{Who: dora.ClassMembers, Class: "guests"}
-	lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+	lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 	lan.NewServer(dhcp4test.ServerConfig{
 		Pools: []dhcp4test.Pool{
 			{First: lan.Addr(10), Last: lan.Addr(199), Deny: []dora.Permit{guests}},
@@ -85,7 +86,7 @@ func Example_policy() {
 func Example_failover() {
 	t := new(example)
 	defer t.end()
-	lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+	lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 	pair := lan.NewPair(dhcp4test.PairConfig{
 		ServerConfig: dhcp4test.ServerConfig{Settings: dora.Settings{DefaultLease: 8 * time.Hour, CacheThreshold: -1}},
 		MCLT:         time.Hour,

@@ -17,6 +17,9 @@ import (
 // maxWaiting bounds the datagrams that wait for one station; past it they are dropped, as a switch does.
 const maxWaiting = 1024
 
+// maxBits is the length of the smallest subnet: eight addresses.
+const maxBits = 29
+
 // LAN is an Ethernet segment in memory, with the servers, relays and clients that were made on it. It ends with the test,
 // and then asks Check. Its methods may be called from several goroutines.
 type LAN struct {
@@ -91,13 +94,12 @@ func (w Weather) Validate() error {
 }
 
 // NewLAN returns an empty LAN of an IPv4 subnet, such as 10.0.0.0/24. The test fails at once where something cannot be.
-func NewLAN(t testing.TB, prefix string) *LAN {
+func NewLAN(t testing.TB, subnet netip.Prefix) *LAN {
 	t.Helper()
-	p, err := netip.ParsePrefix(prefix)
-	if err != nil || !p.Addr().Is4() || p.Bits() > 29 {
-		t.Fatalf("dhcp4test: NewLAN(%q): want an IPv4 subnet of at least eight addresses, such as 10.0.0.0/24", prefix)
+	if !subnet.Addr().Is4() || subnet.Bits() > maxBits {
+		t.Fatalf("dhcp4test: NewLAN: subnet is %v: want an IPv4 subnet of at least eight addresses, such as 10.0.0.0/24", subnet)
 	}
-	l := &LAN{t: t, prefix: p.Masked(), rand: rand.New(rand.NewPCG(0, 0)), changed: make(chan struct{})}
+	l := &LAN{t: t, prefix: subnet.Masked(), rand: rand.New(rand.NewPCG(0, 0)), changed: make(chan struct{})}
 	t.Cleanup(l.close)
 	return l
 }

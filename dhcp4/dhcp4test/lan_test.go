@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"runtime"
@@ -49,7 +50,7 @@ func wants(t *testing.T, lan *dhcp4test.LAN, p dhcp4test.Promise, part string) {
 
 func TestCheckFindsAnAddressHeldTwice(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+		lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 		lan.Serve(always(lan.Addr(50), time.Hour))
 		everyone(t, []*dhcp4test.Client{lan.NewClient()})
 		everyone(t, []*dhcp4test.Client{lan.NewClient()})
@@ -62,7 +63,7 @@ func TestCheckFindsAnAddressHeldTwice(t *testing.T) {
 // Two servers that do not know of each other give the same addresses on the two halves of a split switch.
 func TestCheckFindsStrangersOnASplitSwitch(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+		lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 		a, b := lan.NewServer(dhcp4test.ServerConfig{}), lan.NewServer(dhcp4test.ServerConfig{})
 		left, right := lan.NewClients(30), lan.NewClients(30)
 		half := []dhcp4test.Station{b}
@@ -86,7 +87,7 @@ func TestCheckFindsStrangersOnASplitSwitch(t *testing.T) {
 
 func TestCheckFindsARefusal(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+		lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 		gives, nak := always(lan.Addr(50), time.Hour), false
 		lan.Serve(dhcp4.HandlerFunc(func(ctx context.Context, req *dhcp4.Request) (*dhcp4.Message, error) {
 			if nak {
@@ -110,7 +111,7 @@ func TestCheckFindsARefusal(t *testing.T) {
 // Somebody puts an old lease file back.
 func TestCheckFindsWhatARestartForgets(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+		lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 		s := lan.NewServer(dhcp4test.ServerConfig{})
 		old, err := s.Disk().ReadFile("dhcpd.leases")
 		if err != nil {
@@ -131,7 +132,7 @@ func TestCheckFindsWhatARestartForgets(t *testing.T) {
 
 func TestWeather(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+		lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 		lan.NewServer(dhcp4test.ServerConfig{})
 		lan.SetWeather(dhcp4test.Weather{Loss: 1})
 		began := time.Now()
@@ -158,7 +159,7 @@ func TestWeather(t *testing.T) {
 
 func TestRelay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		core, edge := dhcp4test.NewLAN(t, "10.0.0.0/24"), dhcp4test.NewLAN(t, "10.1.0.0/24")
+		core, edge := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24")), dhcp4test.NewLAN(t, netip.MustParsePrefix("10.1.0.0/24"))
 		var seen atomic.Int32 // messages with the relay's circuit
 		pair := core.NewPair(dhcp4test.PairConfig{ServerConfig: dhcp4test.ServerConfig{
 			Pools:    []dhcp4test.Pool{{}, {Prefix: edge.Prefix()}},
@@ -202,7 +203,7 @@ func TestRelay(t *testing.T) {
 
 func TestPing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+		lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 		squatter := lan.Serve(always(netip.Addr{}, 0)) // a station that has 10.0.0.1, which is all it is here for
 		squatter.Stop()
 		s := lan.NewServer(dhcp4test.ServerConfig{Ping: true, Pools: []dhcp4test.Pool{{First: lan.Addr(20), Last: lan.Addr(21)}}})
@@ -225,7 +226,7 @@ func TestPing(t *testing.T) {
 func TestRecordAndReplay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		var capture bytes.Buffer
-		lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+		lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 		lan.NewServer(dhcp4test.ServerConfig{})
 		lan.Record(&capture)
 		for range 3 {
@@ -241,7 +242,7 @@ func TestRecordAndReplay(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		again := dhcp4test.NewLAN(t, "10.0.0.0/24")
+		again := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 		again.NewServer(dhcp4test.ServerConfig{})
 		exchanges, err := again.Replay(&capture)
 		if err != nil {
@@ -274,7 +275,7 @@ func TestReplayISC(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer file.Close()
-		lan := dhcp4test.NewLAN(t, "10.0.10.0/24")
+		lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.10.0/24"))
 		pair := lan.NewPair(dhcp4test.PairConfig{ServerConfig: dhcp4test.ServerConfig{
 			Addr:     lan.Addr(251),
 			Pools:    []dhcp4test.Pool{{First: lan.Addr(10), Last: lan.Addr(29)}},
@@ -316,28 +317,37 @@ func TestMistakes(t *testing.T) {
 		make func(t testing.TB)
 		want string
 	}{
-		{"no subnet", func(t testing.TB) { dhcp4test.NewLAN(t, "10.0.0.1") }, `NewLAN("10.0.0.1"): want an IPv4 subnet`},
-		{"a subnet without room", func(t testing.TB) { dhcp4test.NewLAN(t, "10.0.0.0/30") }, "at least eight addresses"},
+		{"no subnet", func(t testing.TB) { dhcp4test.NewLAN(t, netip.Prefix{}) }, "NewLAN: subnet is invalid Prefix: want an IPv4 subnet"},
+		{"a subnet without room", func(t testing.TB) { dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/30")) }, "at least eight addresses"},
 		{"an address twice", func(t testing.TB) {
-			l := dhcp4test.NewLAN(t, "10.0.0.0/24")
+			l := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 			l.NewServer(dhcp4test.ServerConfig{Addr: l.Addr(7)})
 			l.NewServer(dhcp4test.ServerConfig{Addr: l.Addr(7)})
 		}, "server address 10.0.0.7: want one of 10.0.0.0/24 that nobody has"},
 		{"weather that cannot be", func(t testing.TB) {
-			dhcp4test.NewLAN(t, "10.0.0.0/24").SetWeather(dhcp4test.Weather{Loss: 20})
+			dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24")).SetWeather(dhcp4test.Weather{Loss: 20})
 		}, "Weather.Loss is 20: want 0 to 1"},
 		{"a pool that ends before it begins", func(t testing.TB) {
-			l := dhcp4test.NewLAN(t, "10.0.0.0/24")
+			l := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 			l.NewServer(dhcp4test.ServerConfig{Pools: []dhcp4test.Pool{{First: l.Addr(20), Last: l.Addr(10)}}})
 		}, "ServerConfig.Pools[0]"},
 		{"a start of what runs", func(t testing.TB) {
-			dhcp4test.NewLAN(t, "10.0.0.0/24").NewServer(dhcp4test.ServerConfig{}).Restart()
+			dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24")).NewServer(dhcp4test.ServerConfig{}).Restart()
 		}, "Restart: server 10.0.0.1 runs"},
 		{"a split of 300", func(t testing.TB) {
-			dhcp4test.NewLAN(t, "10.0.0.0/24").NewPair(dhcp4test.PairConfig{Split: 300})
+			dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24")).NewPair(dhcp4test.PairConfig{Split: 300})
 		}, "PairConfig.Split"},
+		{"a state of who has no partner", func(t testing.TB) {
+			dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24")).NewServer(dhcp4test.ServerConfig{}).Await(failover.Normal)
+		}, "Await(normal): server 10.0.0.1 has no partner"},
+		{"a hardware address that is none", func(t testing.TB) {
+			dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24")).NewClientHW(net.HardwareAddr{2, 0, 1})
+		}, "NewClientHW: 02:00:01 has 3 octets: want six"},
+		{"a clock that stands", func(t testing.TB) {
+			dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24")).NewServer(dhcp4test.ServerConfig{}).DriftClock(-1)
+		}, "DriftClock(-1)"},
 		{"a relay to nobody", func(t testing.TB) {
-			l := dhcp4test.NewLAN(t, "10.0.0.0/24")
+			l := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 			l.NewRelay(l)
 		}, "name a server"},
 	} {

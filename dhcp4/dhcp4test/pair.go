@@ -140,6 +140,9 @@ func (p *Pair) Await(want failover.State) {
 // Await waits until this server is in the state, and fails the test if it is not within five minutes.
 func (s *Server) Await(want failover.State) {
 	s.lan.t.Helper()
+	if s.pair == nil {
+		s.lan.t.Fatalf("dhcp4test: Await(%v): %v has no partner, and so no failover state", want, s)
+	}
 	s.pair.until(fmt.Sprintf("%v to be %v", s, want), func() error {
 		if got := s.State(); got != want {
 			return fmt.Errorf("it is %v", got)

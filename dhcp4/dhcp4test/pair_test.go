@@ -2,6 +2,7 @@ package dhcp4test_test
 
 import (
 	"errors"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,7 +34,7 @@ func everyone(t *testing.T, clients []*dhcp4test.Client) {
 }
 
 func newPair(t *testing.T) (*dhcp4test.LAN, *dhcp4test.Pair) {
-	lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+	lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 	pair := lan.NewPair(dhcp4test.PairConfig{ServerConfig: dhcp4test.ServerConfig{
 		Settings: dora.Settings{DefaultLease: 24 * time.Hour},
 	}})
@@ -102,7 +103,7 @@ func TestDeathOfAServer(t *testing.T) {
 // addresses.
 func TestTenDays(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+		lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 		pair := lan.NewPair(dhcp4test.PairConfig{
 			// Less talk about nothing, so that the ten days pass sooner.
 			AdjustFailover: func(cfg *failover.Config) { cfg.ReceiveTimer = 5 * time.Minute },

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -30,7 +31,7 @@ const late = 11 * time.Second
 
 func storm(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 0))
-	lan := dhcp4test.NewLAN(t, "10.0.0.0/24")
+	lan := dhcp4test.NewLAN(t, netip.MustParsePrefix("10.0.0.0/24"))
 	pair := lan.NewPair(dhcp4test.PairConfig{
 		ServerConfig: dhcp4test.ServerConfig{
 			Pools:    []dhcp4test.Pool{{First: lan.Addr(10), Last: lan.Addr(60)}},
