@@ -22,6 +22,7 @@ import (
 
 // serve is the server from its configuration to the end of ctx.
 func serve(ctx context.Context, o options, log *zap.Logger) (err error) {
+	thrifty(o.pprof != 0)
 	if !o.quiet {
 		log.Info("Tandem DHCP Server")
 		log.Info("https://github.com/tandem-dhcp/tandem")
@@ -81,6 +82,7 @@ func serve(ctx context.Context, o options, log *zap.Logger) (err error) {
 	if err != nil {
 		return errors.Join(err, conn.Close())
 	}
+	settle()
 	log.Info("Server starting service.")
 	if err := sayReady(); err != nil {
 		log.Warn("nobody hears that this server is ready: " + err.Error())

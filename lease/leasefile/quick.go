@@ -9,11 +9,11 @@ import (
 	"github.com/tandem-dhcp/tandem/lease"
 )
 
-// A file of a million leases is mostly stanzas that appendLease has written, a line a statement. quick reads those, and
-// leaves whatever else it meets to cut and parseStanza, which read everything and take four times as long.
+// A file of a million leases is mostly stanzas that appendLease or ISC dhcpd has written, a line a statement. quick reads
+// those, and leaves whatever else it meets to cut and parseStanza, which read everything and take four times as long.
 
 // quick reads the lease stanza that b begins with, and returns how long it is. It reports false if that is not exactly as
-// appendLease writes it, which says nothing of its worth; and if it does not end in b.
+// those write it, which says nothing of its worth; and if it does not end in b.
 func quick(b []byte) (d declared, n int, ok bool) {
 	line, rest, ok := cutLine(b)
 	line, named := bytes.CutPrefix(line, []byte("lease "))
@@ -29,7 +29,7 @@ func quick(b []byte) (d declared, n int, ok bool) {
 	for {
 		if len(rest) > 0 && rest[0] == '}' {
 			l := x.lease(time.Time{})
-			if !d.ours || x.status == 0 || !quickExact(&l, exact) {
+			if x.status == 0 || !quickExact(&l, exact) {
 				return d, 0, false
 			}
 			d.lease = l
@@ -38,7 +38,8 @@ func quick(b []byte) (d declared, n int, ok bool) {
 		if line, rest, ok = cutLine(rest); !ok || d.ours {
 			return d, 0, false // the mark is the last
 		}
-		if exact, d.ours = bytes.CutPrefix(line, []byte("  "+ownMark)); d.ours {
+		if said, ok := bytes.CutPrefix(line, []byte("  "+ownMark)); ok {
+			exact, d.ours = said, true
 			continue
 		}
 		if !quickStatement(&x, line) {

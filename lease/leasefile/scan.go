@@ -84,10 +84,8 @@ func (s *scanner) next() (stanza, error) {
 
 // quick reads a stanza into said, if that is an easy one.
 func (s *scanner) quick() (n int, ok bool) {
-	if s.ours {
-		s.said, n, ok = quick(s.buf[s.at:])
-	}
-	return n, ok
+	s.said, n, ok = quick(s.buf[s.at:])
+	return n, ok && (s.ours || !s.said.ours)
 }
 
 // fill reads more of the region behind what is in buf, and io.EOF if there is no more.
