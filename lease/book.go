@@ -7,8 +7,9 @@ import (
 	"hash/maphash"
 	"iter"
 	"net/netip"
-	"slices"
 	"sync"
+
+	"github.com/tandem-dhcp/tandem/lease/internal/paged"
 )
 
 // Observer is told of changes after they are durable. See Book.Observe.
@@ -32,7 +33,7 @@ type Book struct {
 	seed    maphash.Seed
 
 	mu        sync.RWMutex
-	byAddr    map[uint32]*record
+	byAddr    paged.Map[*record]
 	byClient  map[uint64]*record  // head of a chain by record.next; the hash of a Key
 	busy      map[uint32]struct{} // addresses that an Apply is making durable now
 	peers     map[string]Peer
@@ -45,7 +46,6 @@ func OpenBook(ctx context.Context, s Store, cfg BookConfig) (*Book, error) {
 		store:    s,
 		scopeOf:  cfg.ScopeOf,
 		seed:     maphash.MakeSeed(),
-		byAddr:   make(map[uint32]*record),
 		byClient: make(map[uint64]*record),
 		busy:     make(map[uint32]struct{}),
 		peers:    make(map[string]Peer),
@@ -90,7 +90,7 @@ func (b *Book) Get(a netip.Addr) Lease {
 	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	if r := b.byAddr[number(a)]; r != nil {
+	if r, _ := b.byAddr.Get(number(a)); r != nil {
 		return r.unpack()
 	}
 	return Virgin(a)
@@ -151,15 +151,11 @@ func (b *Book) Known(s Scope, id, hw []byte) (Lease, bool) {
 func (b *Book) All() iter.Seq[Lease] {
 	return func(yield func(Lease) bool) {
 		b.mu.RLock()
-		keys := make([]uint32, 0, len(b.byAddr))
-		for k := range b.byAddr {
-			keys = append(keys, k)
-		}
+		keys := b.byAddr.Keys()
 		b.mu.RUnlock()
-		slices.Sort(keys)
-		for _, k := range keys {
+		for k := range keys {
 			b.mu.RLock()
-			r := b.byAddr[k]
+			r, _ := b.byAddr.Get(k)
 			var l Lease
 			if r != nil {
 				l = r.unpack()
@@ -176,7 +172,7 @@ func (b *Book) All() iter.Seq[Lease] {
 func (b *Book) Len() int {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return len(b.byAddr)
+	return b.byAddr.Len()
 }
 
 // Peer returns what is on record for a failover relationship. The second result is false if there is nothing.
@@ -233,7 +229,7 @@ func (b *Book) claim(batch Batch) error {
 			return fmt.Errorf("%w: %v is being written", ErrConflict, c.New.Addr)
 		}
 		have := Virgin(c.New.Addr)
-		if r := b.byAddr[n]; r != nil {
+		if r, _ := b.byAddr.Get(n); r != nil {
 			have = r.unpack()
 		}
 		if normal(c.New.Addr, c.Old) != have {
@@ -249,17 +245,17 @@ func (b *Book) claim(batch Batch) error {
 // put records l and keeps the index of clients right. The caller holds the lock.
 func (b *Book) put(l Lease) {
 	n := number(l.Addr)
-	r := b.byAddr[n]
+	r, _ := b.byAddr.Get(n)
 	if r != nil && (l.IsVirgin() || r.client() != l.Client) {
 		b.unlink(r)
 	}
 	switch {
 	case l.IsVirgin():
-		delete(b.byAddr, n)
+		b.byAddr.Delete(n)
 		return
 	case r == nil:
 		r = new(record)
-		b.byAddr[n] = r
+		b.byAddr.Put(n, r)
 		r.pack(l)
 		b.link(r)
 	case r.client() != l.Client:

@@ -7,7 +7,7 @@ import (
 
 // collectAt is by how many percent the memory may grow with garbage before it is collected. A server at work makes
 // little, and holds a record for each lease, so that more than this would only be held and not used.
-const collectAt = 25
+const collectAt = 12
 
 // thrifty is called first: no profile of allocations is kept, unless somebody is to see it.
 func thrifty(profiled bool) {

@@ -256,7 +256,7 @@ next:
 			c := &r.changes[j]
 			e, ok := s.pending[c.addr]
 			if !ok {
-				e = s.index[c.addr]
+				e, _ = s.index.Get(c.addr)
 			}
 			if c.old != e.hash {
 				r.done <- fmt.Errorf("%w: %v", lease.ErrConflict, address(c.addr))

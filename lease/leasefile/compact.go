@@ -62,7 +62,7 @@ func (s *Store) compact(ctx context.Context) error {
 // grown reports whether a compaction is worthwhile. The caller is the loop, or alone.
 func (s *Store) grown() bool {
 	factor := int64(s.cfg.CompactAt.Factor)
-	return factor > 0 && s.size > s.cfg.CompactAt.Size && s.stanzas > factor*int64(max(len(s.index), 1))
+	return factor > 0 && s.size > s.cfg.CompactAt.Size && s.stanzas > factor*int64(max(s.index.Len(), 1))
 }
 
 // compactIfGrown starts a compaction in the background, unless the file is being read. It is called by the loop.
@@ -177,7 +177,7 @@ func (s *Store) copyLive(ctx context.Context, w *rewriting, regions []region) er
 	s.state.Unlock()
 	w.caughtUp = w.from
 	s.state.Lock()
-	w.moved = make([]move, 0, len(s.index))
+	w.moved = make([]move, 0, s.index.Len())
 	s.state.Unlock()
 	from := io.ReaderAt(s.file)
 	if s.opened {
@@ -309,8 +309,8 @@ func (s *Store) move(w *rewriting) {
 		s.state.Lock()
 		changed := s.shift + w.copied // the place of the first stanza that was not copied
 		for _, m := range w.moved[from:min(from+moveTogether, len(w.moved))] {
-			if e, ok := s.index[m.addr]; ok && e.place < changed {
-				s.index[m.addr] = entry{m.at + s.shift, e.hash}
+			if e, ok := s.index.Get(m.addr); ok && e.place < changed {
+				s.index.Put(m.addr, entry{m.at + s.shift, e.hash})
 			}
 		}
 		s.state.Unlock()

@@ -59,6 +59,6 @@
 // written; until that succeeds every Apply fails. A sync that failed is never repeated in the hope of a better answer:
 // see ErrInDoubt for what remains open if the machine stops at that moment.
 //
-// A Store holds a lock (path.lock) against a second one on the same file, and in memory an index of some fifty octets
+// A Store holds a lock (path.lock) against a second one on the same file, and in memory an index of some twenty octets
 // for each lease, but no lease.
 package leasefile

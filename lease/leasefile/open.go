@@ -58,7 +58,7 @@ func open(path string, cfg Config, now time.Time) (*Store, error) {
 		path: path, fs: fsys, cfg: cfg, seed: maphash.MakeSeed(), readAt: now,
 		reading: make(chan struct{}, 1), wake: make(chan struct{}, 1), calls: make(chan func()),
 		quit: make(chan struct{}), done: make(chan struct{}),
-		index: make(map[uint32]entry), peers: make(map[string]lease.Peer), pending: make(map[uint32]entry),
+		peers: make(map[string]lease.Peer), pending: make(map[uint32]entry),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if err := s.open(); err != nil {
@@ -203,9 +203,9 @@ func (s *Store) note(d declared, place int64) {
 // put records that a stanza is the one that counts for an address. The caller holds state, or is alone.
 func (s *Store) put(addr uint32, e entry) {
 	if e.hash == 0 {
-		delete(s.index, addr)
+		s.index.Delete(addr)
 	} else {
-		s.index[addr] = e
+		s.index.Put(addr, e)
 	}
 }
 

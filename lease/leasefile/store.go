@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tandem-dhcp/tandem/lease"
+	"github.com/tandem-dhcp/tandem/lease/internal/paged"
 )
 
 // Config is how a Store keeps its file. The zero value is useful.
@@ -85,7 +86,7 @@ type Store struct {
 	file    File
 	size    int64 // of the file, all of it durable
 	shift   int64 // a place is an offset in the file plus this
-	index   map[uint32]entry
+	index   paged.Map[entry]
 	peers   map[string]lease.Peer
 	stanzas int64 // in the file, of leases
 	retryAt int64 // after a compaction that failed: the number of stanzas at which to try again
@@ -237,7 +238,7 @@ func (s *Store) walk(ctx context.Context, file io.ReaderAt, regions []region, sh
 func (s *Store) at(a netip.Addr) entry {
 	s.state.Lock()
 	defer s.state.Unlock()
-	if e, ok := s.index[number(a)]; ok {
+	if e, ok := s.index.Get(number(a)); ok {
 		return e
 	}
 	return entry{place: -1 << 62}
