@@ -23,8 +23,9 @@ type UDPConfig struct {
 	// table says; if it goes away and comes back the UDPConn must be opened anew. With several their datagrams are
 	// picked out of all that arrive.
 	Interfaces []string
-	// ReadBuffer is how many octets the kernel keeps that are not read yet, as far as it allows (net.core.rmem_max).
-	// Zero is 1 MiB, some 2,000 messages: a building whose power returns asks all at once.
+	// ReadBuffer is how many octets the kernel keeps that are not read yet; on Linux without CAP_NET_ADMIN, and elsewhere,
+	// as far as it allows (net.core.rmem_max). Zero is 1 MiB, some 1,000 messages: a building whose power returns asks
+	// all at once.
 	ReadBuffer int
 	// SendOnly says that nothing shall be read: what arrives is dropped by the kernel, which also does not answer it
 	// with ICMP port unreachable, because somebody else reads it from the link. Linux only.
@@ -98,7 +99,9 @@ func listenUDP(cfg UDPConfig) (*UDPConn, error) {
 	}
 	c.udp = pc.(*net.UDPConn)
 	c.local = c.udp.LocalAddr().(*net.UDPAddr).AddrPort()
-	_ = c.udp.SetReadBuffer(cfg.ReadBuffer) // Linux takes less, the BSDs refuse: then it stays as it was
+	if err := c.force(cfg.ReadBuffer); err != nil {
+		_ = c.udp.SetReadBuffer(cfg.ReadBuffer) // Linux takes less, the BSDs refuse: then it stays as it was
+	}
 	if err := c.open(); err != nil {
 		return nil, errors.Join(err, c.udp.Close())
 	}

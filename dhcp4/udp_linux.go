@@ -54,6 +54,19 @@ func (c *UDPConn) open() (err error) {
 	return err
 }
 
+// force sets the read buffer beyond net.core.rmem_max, if we may.
+func (c *UDPConn) force(octets int) error {
+	raw, err := c.udp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var inner error
+	if err := raw.Control(func(fd uintptr) { inner = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, octets) }); err != nil {
+		return err
+	}
+	return inner
+}
+
 // ReadBatch implements Conn.
 func (c *UDPConn) ReadBatch(ds []Datagram) (int, error) {
 	for {

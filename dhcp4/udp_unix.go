@@ -33,6 +33,9 @@ func (c *UDPConn) open() error {
 	return c.pc.SetControlMessage(ipv4.FlagDst|ipv4.FlagInterface, true)
 }
 
+// force is for Linux.
+func (c *UDPConn) force(int) error { return errors.ErrUnsupported }
+
 // ReadBatch implements Conn.
 func (c *UDPConn) ReadBatch(ds []Datagram) (int, error) {
 	for {
