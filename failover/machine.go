@@ -44,7 +44,7 @@ type Machine struct {
 	fresh       bool      // nothing has come on it
 	learning    bool      // the partner is answering that
 	blank       bool      // RECOVER began without a ledger, as far as is known
-	owed        bool      // everything was asked for in RECOVER, and has not come yet
+	owed        bool      // all that the partner has is wanted, since RECOVER, and has not come yet
 	progressAt  time.Time // of the last update that it sent, or our question
 	ackedAt     time.Time // of its last acknowledgement, or when there was none to wait for
 	connectedAt time.Time
@@ -196,6 +196,7 @@ func (m *Machine) start(now time.Time) {
 		m.peer.State, m.peer.Since, m.lost = uint8(Recover), now, now
 	}
 	m.blank = m.stored() == Recover
+	m.owed = m.blank
 	switch m.stored() {
 	case Recover, RecoverWait:
 		// It may have come here because its ledger was lost, and been stopped before the end.

@@ -33,7 +33,7 @@ func (m *Machine) become(now time.Time, to State, cause string) {
 	case PartnerDown:
 		m.freeAt = now
 	case Recover:
-		m.asked = false
+		m.asked, m.owed = false, true
 		m.ask(now)
 	case PotentialConflict:
 		m.asked = false
@@ -104,7 +104,6 @@ func (m *Machine) ask(now time.Time) {
 	}
 	m.asked, m.learning, m.progressAt = true, true, now
 	if m.stored() == Recover || m.owed {
-		m.owed = true // until it has come, whatever state that is in
 		m.send(now, &UpdateRequestAll{})
 		m.note(Info, "requesting full update from peer")
 		return

@@ -92,6 +92,8 @@ func judge(role Role, now, theirs time.Time, l lease.Lease, b Binding) *refusal 
 				return outdated()
 			}
 		case lapsed:
+		case !b.Expiry.After(now):
+			return outdated() // its client's lease is over, and ours stands
 		case role == Primary:
 			return &refusal{RejectFatalConflict, fmt.Sprintf("%v: in use by another client", l.Addr)}
 		}

@@ -32,8 +32,29 @@ func (m *Model) checkSoon() {
 	}
 }
 
-// checkAgreement asks I9. ended says that every lease must be over.
+// checkAgreement asks I9. ended says that every lease must be over. What is under way just now gets the time to arrive.
 func (m *Model) checkAgreement(ended bool) {
+	for range 5 {
+		if m.breach != nil || m.agree(ended) {
+			return
+		}
+		m.until(m.now + 10*time.Second)
+	}
+	m.disagree(ended)
+}
+
+// agree reports whether disagree has nothing to say.
+func (m *Model) agree(ended bool) bool {
+	trace := m.cfg.Trace
+	m.cfg.Trace = nil
+	m.disagree(ended)
+	ok := m.breach == nil
+	m.breach, m.cfg.Trace = nil, trace
+	return ok
+}
+
+// disagree breaks I9 if the two do not agree.
+func (m *Model) disagree(ended bool) {
 	if m.breach != nil {
 		return
 	}
@@ -107,7 +128,7 @@ func (s *server) showAll(b *batch, xid uint32) {
 func (s *server) checkUpdated(b *batch, xid uint32) {
 	asked, other := s.asked, s.m.servers[1-s.id]
 	s.asked = nil
-	if asked == nil || s.requested != xid || !other.alive {
+	if asked == nil || s.requested != xid || !other.alive || s.m.ruined {
 		return
 	}
 	for a := range s.pool.Addrs() {

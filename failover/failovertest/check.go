@@ -210,6 +210,11 @@ func (m *Model) checkStates() {
 			now[i] = failover.State(p.State)
 		}
 	}
+	for i, s := range m.servers {
+		if other := m.servers[1-i]; !m.ruined && s.alive && other.alive && s.status.State == failover.PartnerDown && other.status.Answers() == nil {
+			m.fail("I7", netip.Addr{}, "%v serves beside %v", other, s)
+		}
+	}
 	m.report.Pairs[now]++
 	m.noted('p', 0, []byte{byte(now[0]), byte(now[1])})
 	if !m.ruined && !legal(now) {
@@ -231,7 +236,7 @@ func (s *server) checkMove(was failover.State, ev failover.Event) {
 		why := was == failover.Startup || s.machine.Status().Partner == failover.Shutdown
 		switch ev := ev.(type) {
 		case failover.Order:
-			why = ev.Kind == failover.OrderPartnerDown
+			why = why || ev.Kind == failover.OrderPartnerDown
 		case failover.Received:
 			r, ok := ev.Frame.Body.(*failover.StateReport)
 			why = why || ok && r.State == failover.Shutdown

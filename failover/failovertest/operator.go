@@ -22,11 +22,16 @@ func (m *Model) beginHuman(f Fault, s *server, backup *store, undo func(func()))
 	switch f.Kind {
 	case PartnerDown:
 		s.die(f.Degree&1 == 0)
+		if !other.alive || other.held || s.held { // nobody is there to give the order to
+			undo(s.boot)
+			return
+		}
 		s.held = true
 		m.after(time.Duration(f.Degree>>1%600)*time.Second, func() { m.declare(s, 0) })
 		m.after(f.For, func() { m.revive(s) })
 	case WrongPartnerDown:
 		m.ruin()
+		m.stale = m.stale || !other.whole() || !s.whole() // a server that knows nothing is made to serve
 		m.after(time.Duration(f.Degree%60)*time.Second, func() {
 			other.give(failover.Order{Kind: failover.OrderPartnerDown, Force: f.Degree&64 != 0})
 		})
