@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 	"sync"
@@ -20,56 +21,70 @@ var (
 	only  = flag.String("only", "", "with -seed: numbers of the faults that are to happen, as printed; - for none")
 	skew  = flag.Duration("skew", 0, "let the clocks of the two servers differ by up to this much")
 	keep  = flag.Bool("keep", false, "go on after a seed that fails, and print a line for each")
+	bare  = flag.Bool("bare", false, "do not search which of its faults a seed takes to fail")
+	long  = flag.Duration("for", 0, "run TestModel for so long, with as many seeds as that takes, and print the table each minute")
+)
+
+// What a commit is tried with, at the least.
+const (
+	usualSeeds    = 640
+	usualHours    = 100_000   // of pairs
+	usualFaults   = 10_000    //
+	usualMessages = 1_000_000 // of the partners, and DHCPACKs
 )
 
 func config(seed uint64) Config { return Config{Seed: seed, Skew: *skew} }
 
+// TestModel lets worlds live, as many as a commit is tried with; or, for an hour or a night:
+//
+//	go test ./failover/failovertest -run 'TestModel$' -v -timeout 0 -args -for 1h -keep -from 1000000
 func TestModel(t *testing.T) {
 	if *seed != 0 {
 		replay(t)
 		return
 	}
-	n := uint64(90)
-	if testing.Short() {
-		n = 20
-	}
-	if *seeds != 0 {
+	n := uint64(usualSeeds)
+	switch {
+	case *seeds != 0:
 		n = *seeds
+	case *long > 0:
+		n = math.MaxUint64
+	case testing.Short():
+		n = 30
 	}
 	began := time.Now()
-	var next, steps, messages, acks, faults, hours atomic.Int64
+	tab := newTable()
+	var next atomic.Uint64
 	var failed atomic.Bool
 	var wg sync.WaitGroup
 	for range 2 {
 		wg.Go(func() {
 			for !failed.Load() || *keep {
-				i := uint64(next.Add(1)) - 1
-				if i >= n {
+				i := next.Add(1) - 1
+				if i >= n || *long > 0 && time.Since(began) > *long {
 					return
 				}
 				r, err := New(config(*from + i)).Run()
-				for _, f := range r.Faults {
-					_ = f
-					faults.Add(1)
+				if tab.add(r, err) && *long > 0 {
+					t.Logf("after %v:\n%v", time.Since(began).Round(time.Second), tab)
 				}
-				steps.Add(int64(r.Steps))
-				messages.Add(int64(r.Messages))
-				acks.Add(int64(r.Acks))
-				hours.Add(int64(r.Time))
-				if err == nil {
-					continue
-				}
-				if *keep {
+				switch {
+				case err == nil:
+				case *keep, *bare:
+					failed.Store(true)
 					t.Error(err)
-				} else if !failed.Swap(true) {
+				case !failed.Swap(true):
 					explain(t, config(*from+i))
 				}
 			}
 		})
 	}
 	wg.Wait()
-	t.Logf("%d seeds, %v of virtual time, %d events, %d messages between partners, %d DHCPACKs, %d faults, in %v",
-		n, time.Duration(hours.Load()).Round(time.Hour), steps.Load(), messages.Load(), acks.Load(), faults.Load(), time.Since(began).Round(time.Millisecond))
+	t.Logf("in %v:\n%v", time.Since(began).Round(time.Millisecond), tab)
+	if *seeds != 0 || *long != 0 || testing.Short() || t.Failed() {
+		return
+	}
+	tab.checkUsual(t)
 }
 
 // explain shrinks a run that fails, and prints how to see it.
