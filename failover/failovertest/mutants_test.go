@@ -10,7 +10,7 @@ var mutantList = []mutant{
 
 	// MCLT.
 	{name: "no MCLT", file: "failover/mclt.go", everytime: true,
-		old: "return earlier(want, known.Add(mclt))", new: "return want"},
+		old: "return earlier(want, known.Add(mclt))", new: "return later(want, earlier(want, known))"},
 	{name: "told counts as acknowledged", file: "failover/mclt.go", everytime: true,
 		old: "known = later(now, l.KnownExpiry())", new: "known = later(now, l.LatestPromise())"},
 	{name: "what is known of the last client counts for the next", file: "failover/mclt.go",
