@@ -40,6 +40,9 @@ func mayGrant(role Role, s service, since time.Time, mclt time.Duration, now tim
 	case l.Status.Available() && l.Expiry.After(now) && !l.Client.Is(c):
 		return ErrTaken // the partner's clock is ahead: by ours its last client may still use it
 	case l.Status == role.own():
+		if l.Rewind == role.partners() && s != survivor {
+			return ErrInTransition // taken over while the partner was down, and it has not heard of that yet
+		}
 		return nil
 	case l.Status == role.partners():
 		if s == survivor && mclt > 0 && now.After(promised(l, since, mclt)) { // MCLT 0: the primary never told

@@ -81,10 +81,11 @@ func (m *Machine) pump(now time.Time) {
 	}
 }
 
-// tell sends one BNDUPD. From then on the partner must be assumed to hold what it says.
+// tell sends one BNDUPD. From then on the partner must be assumed to hold what it says; or still to have the address to
+// give, until it has acknowledged that it has not.
 func (m *Machine) tell(now time.Time, u *update) {
 	l := m.get(u.addr)
-	if l.Rewind != 0 {
+	if l.Rewind != 0 && !(l.Status == m.cfg.Role.own() && l.Rewind == m.cfg.Role.partners()) {
 		was := l
 		l.Rewind = 0
 		m.put(was, l)

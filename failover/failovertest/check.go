@@ -191,7 +191,9 @@ func (m *Model) checkShares(a netip.Addr) {
 	if p.book == nil || s.book == nil || m.ruined || !p.gives() || !s.gives() {
 		return
 	}
-	if x, y := p.book.Get(a), s.book.Get(a); x.Status == lease.Free && y.Status == lease.Backup && p.pool.Contains(a) && s.pool.Contains(a) {
+	x, y := p.book.Get(a), s.book.Get(a)
+	free, backup := x.Status == lease.Free && x.Rewind != lease.Backup, y.Status == lease.Backup && y.Rewind != lease.Free
+	if free && backup && p.pool.Contains(a) && s.pool.Contains(a) {
 		m.fail("I4", a, "both servers may give %v: the primary has %s; the secondary has %s", a, show(x), show(y))
 	}
 }
