@@ -75,11 +75,13 @@ func (m *Model) disagree(ended bool) {
 		y := s.book.Get(x.Addr)
 		what := ""
 		switch {
+		case m.cfg.ISC != ISCNone && !ended && (x.Status == lease.Abandoned || y.Status == lease.Abandoned):
+			// What ISC was refused it does not tell again. It ends by itself.
 		case x.Status != y.Status:
 			what = "the two do not agree"
 		case x.Status == lease.Active && (x.Client != y.Client || !x.Expiry.Equal(y.Expiry)):
 			what = "the two do not agree"
-		case x.Unacked || y.Unacked:
+		case (x.Unacked || y.Unacked) && m.cfg.ISC == ISCNone:
 			what = "the partner was not told all"
 		case x.Status.Ending():
 			what = "it does not become available"
@@ -167,7 +169,7 @@ func (m *Model) served(c *client) bool {
 		return false
 	}
 	for i, s := range m.servers {
-		if s.alive && !m.lan.away(i, c) && s.status.Answers() == nil && !s.store.broken && s.slow == 0 && m.now >= s.retry && s.offers.has(s, c) {
+		if s.alive && !m.lan.away(i, c) && s.answers() == nil && !s.store.broken && s.slow == 0 && m.now >= s.retry && s.offers.has(s, c) {
 			return true
 		}
 	}

@@ -213,7 +213,7 @@ func (m *Model) checkStates() {
 		}
 	}
 	for i, s := range m.servers {
-		if other := m.servers[1-i]; !m.ruined && s.alive && other.alive && s.status.State == failover.PartnerDown && other.status.Answers() == nil {
+		if other := m.servers[1-i]; !m.ruined && s.alive && other.alive && s.status.State == failover.PartnerDown && other.answers() == nil {
 			m.fail("I7", netip.Addr{}, "%v serves beside %v", other, s)
 		}
 	}

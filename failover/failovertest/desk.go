@@ -110,7 +110,7 @@ func (s *server) done(q *query) {
 func (s *server) terms(q *query, l lease.Lease) (until, want time.Time, err error) {
 	counted := roundUp(q.now)
 	want = counted.Add(s.term)
-	until, err = s.status.Limit(s.cfg, counted, l, q.who, want)
+	until, err = s.limit(counted, l, q.who, want)
 	if err == nil && !until.After(counted) {
 		err = errors.New("no time left")
 	}
@@ -132,7 +132,7 @@ func (s *server) offerable(q *query, l lease.Lease) bool {
 	case l.Status == lease.Active:
 		return own
 	case l.Status.Available():
-		return s.status.Mine(q.now, l) && !taken
+		return s.mine(q.now, l) && !taken
 	case l.Status == lease.Expired, l.Status == lease.Released:
 		return own && !taken
 	}
@@ -175,7 +175,7 @@ func (s *server) choose(q *query) (lease.Lease, bool) {
 
 func (s *server) discover(q *query) {
 	l, ok := s.choose(q)
-	if !ok || s.status.Serves(s.cfg, []byte(q.who.STID()), q.secs) != nil {
+	if !ok || s.serves(q.who, q.secs) != nil {
 		return
 	}
 	if l.Status != lease.Active {
@@ -194,7 +194,7 @@ func (s *server) request(q *query) {
 		return
 	}
 	l := s.book.Get(q.addr)
-	if !s.pool.Contains(q.addr) || s.status.Answers() != nil {
+	if !s.pool.Contains(q.addr) || s.answers() != nil {
 		return
 	}
 	own := l.Client.Is(q.who)
@@ -205,10 +205,10 @@ func (s *server) request(q *query) {
 	switch {
 	case l.Status == lease.Active && !own && !l.Expiry.After(q.now):
 		return // the partner may have ended it, and given it to this client
-	case l.Status == lease.Active && !own, l.Status.Available() && s.status.Mine(q.now, l) && taken:
+	case l.Status == lease.Active && !own, l.Status.Available() && s.mine(q.now, l) && taken:
 		s.refuse(q, "unavailable")
 		return
-	case l.Status.Available() && !s.status.Mine(q.now, l):
+	case l.Status.Available() && !s.mine(q.now, l):
 		return // owned by the partner
 	case l.Status.Available() && !selecting && !q.holds && !own && !mine:
 		if s.m.authority {
@@ -334,7 +334,7 @@ func (s *server) giveBack(q *query, l lease.Lease) {
 
 func (s *server) release(q *query) {
 	l := s.book.Get(q.addr)
-	if q.server == s.id && s.status.Answers() == nil && l.Status == lease.Active && l.Client.Is(q.who) {
+	if q.server == s.id && s.answers() == nil && l.Status == lease.Active && l.Client.Is(q.who) {
 		s.giveBack(q, l)
 	}
 }
@@ -342,7 +342,7 @@ func (s *server) release(q *query) {
 func (s *server) decline(q *query) {
 	l := s.book.Get(q.addr)
 	holds := l.Status == lease.Active && l.Client.Is(q.who)
-	if q.server != s.id || s.status.Answers() != nil || !holds {
+	if q.server != s.id || s.answers() != nil || !holds {
 		return
 	}
 	now := lease.Second(q.now)

@@ -43,6 +43,9 @@ type Config struct {
 	Faults    Kinds         // which kinds of fault there are; None for a world without
 	Skew      time.Duration // up to how much the two clocks differ; 0: they are equal
 
+	// ISC says which of the two behaves as ISC dhcpd does. What is asked then is what Tandem can keep alone: see ISC.
+	ISC ISC
+
 	// Only, if it is not nil, are the numbers of the faults that are to happen, counted from 0 in their order, and no
 	// other does.
 	Only []int
@@ -136,6 +139,9 @@ func New(cfg Config) *Model {
 	if m.cfg.Faults == 0 {
 		m.cfg.Faults = All
 	}
+	if m.cfg.ISC != ISCNone {
+		m.cfg.Faults &= iscFaults | None
+	}
 	m.long = cfg.Time == 0 && m.rng.IntN(100) < longWorlds
 	if m.cfg.Addresses == 0 {
 		m.cfg.Addresses = 4 + m.rng.IntN(24)
@@ -169,6 +175,9 @@ func New(cfg Config) *Model {
 	m.window = one(m, 1, 2, 10, 100)
 	for _, k := range drawKinds(m.rng, m.cfg.Faults&lasting) {
 		m.kinds |= k
+	}
+	if m.cfg.ISC != ISCNone {
+		m.safe, m.full, m.ruined, m.down = 0, false, true, true // less is asked
 	}
 	if m.kinds&ClockDrift != 0 && m.cfg.Skew == 0 {
 		m.cfg.Skew = m.upTo(15 * time.Second)
@@ -219,6 +228,9 @@ func (m *Model) start() {
 		m.after(at, s.boot)
 		if m.cfg.Skew > 0 {
 			s.set(m.upTo(2*m.cfg.Skew) - m.cfg.Skew)
+		}
+		if m.cfg.ISC != ISCNone {
+			m.safe, m.full, m.ruined, m.down = 0, false, true, true // less is asked
 		}
 		if m.kinds&ClockDrift != 0 {
 			s.clk.rate = (m.rng.Float64() - 0.5) / 50 // 1 % either way

@@ -23,6 +23,15 @@ const (
 	maxIdle      = 4           // Ticks in a row that may leave something to do at once
 )
 
+// brain is what decides in a server: a failover.Machine, or what behaves as ISC dhcpd does.
+type brain interface {
+	Step(time.Time, failover.Event) failover.Effects
+	Settle(error)
+	Deadline() (time.Time, bool)
+	State() failover.State
+	Status() failover.Status
+}
+
 // crashPoint is where in the effects of a step a server crashes.
 type crashPoint uint8
 
@@ -59,7 +68,8 @@ type server struct {
 	boots    int // counts lives
 	book     *lease.Book
 	pool     *pool.Pool
-	machine  *failover.Machine
+	machine  brain
+	isc      *isc            // the machine, if it is that
 	status   failover.Status // as published
 	inbox    []item
 	busy     bool // deciding or writing
@@ -158,7 +168,10 @@ func (s *server) boot() {
 	s.book.Observe(s.pool)
 	s.cfg.Pools = []*pool.Pool{s.pool}
 	peer, _ := s.book.Peer(relationship)
-	if s.machine, err = failover.NewMachine(s.cfg, s.book, s.book.All(), peer); err != nil {
+	if s.m.cfg.ISC.is(s.cfg.Role) {
+		s.isc = newISC(s.cfg, s.book, peer, func(why string) { s.m.fail("I11", netip.Addr{}, "an ISC dhcpd does not survive: %s", why) })
+		s.machine = s.isc
+	} else if s.machine, err = failover.NewMachine(s.cfg, s.book, s.book.All(), peer); err != nil {
 		s.m.fail("I10", netip.Addr{}, "%s does not start: %v", s.name, err)
 		return
 	}
@@ -224,6 +237,38 @@ func (m *Model) redial() {
 	}
 }
 
+// answers, serves, mine and limit are what failover.Endpoint tells the desk.
+func (s *server) answers() error {
+	if s.isc == nil {
+		return s.status.Answers()
+	}
+	if !s.isc.serves() {
+		return failover.ErrNotServing
+	}
+	return nil
+}
+
+func (s *server) serves(c lease.Client, secs uint16) error {
+	if s.isc == nil || s.isc.State() == failover.Normal {
+		return s.status.Serves(s.cfg, []byte(c.STID()), secs)
+	}
+	return s.answers()
+}
+
+func (s *server) mine(now time.Time, l lease.Lease) bool {
+	if s.isc == nil {
+		return s.status.Mine(now, l)
+	}
+	return s.isc.mine(now, l)
+}
+
+func (s *server) limit(now time.Time, l lease.Lease, c lease.Client, want time.Time) (time.Time, error) {
+	if s.isc == nil {
+		return s.status.Limit(s.cfg, now, l, c, want)
+	}
+	return s.isc.limit(lease.Second(now), l, c, want)
+}
+
 // post brings an item to the loop.
 func (s *server) post(it item) {
 	s.inbox = append(s.inbox, it)
@@ -281,10 +326,14 @@ func (s *server) decide(items []item) *batch {
 		if it.conn != nil && b.close != nil || !s.admit(it) {
 			continue
 		}
-		s.m.visit(s, it.event)
+		if s.isc == nil {
+			s.m.visit(s, it.event)
+		}
 		was := s.machine.State()
 		e := s.machine.Step(b.began, it.event)
-		s.checkMove(was, it.event)
+		if s.isc == nil {
+			s.checkMove(was, it.event)
+		}
 		for _, n := range e.Notes {
 			s.m.tracef("%s: %s", s.name, n.Text)
 		}
@@ -297,7 +346,9 @@ func (s *server) decide(items []item) *batch {
 		b.add(e)
 		b.fence = b.fence || e.Fence
 		b.conflicts = append(b.conflicts, e.Conflicts...)
-		s.checkStep(b, was, it, e)
+		if s.isc == nil {
+			s.checkStep(b, was, it, e)
+		}
 		if it.done != nil {
 			if e.Refused != nil {
 				it.done(e.Refused)

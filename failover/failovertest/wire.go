@@ -74,7 +74,22 @@ func (w *wire) open(dialler int) {
 		}
 	})
 	p := w.m.servers[failover.Primary]
-	c.send(int(failover.Primary), []*failover.Frame{p.cfg.ConnectFrame(p.clock())})
+	f := p.cfg.ConnectFrame(p.clock())
+	p.pose(f)
+	c.send(int(failover.Primary), []*failover.Frame{f})
+}
+
+// pose lets a message name the vendor that the server passes for.
+func (s *server) pose(f *failover.Frame) {
+	if !s.m.cfg.ISC.is(s.cfg.Role) {
+		return
+	}
+	switch b := f.Body.(type) {
+	case *failover.Connect:
+		b.VendorClass = "isc-4.4.3-P1"
+	case *failover.ConnectAck:
+		b.VendorClass = "isc-4.4.3-P1"
+	}
 }
 
 // send sends messages from end i.
@@ -182,6 +197,7 @@ func (c *conn) greet(i int, f *failover.Frame) {
 		answer, session, err = s.cfg.AnswerConnect(s.clock(), f, claim)
 	}
 	if answer != nil {
+		s.pose(answer)
 		c.send(i, []*failover.Frame{answer})
 	}
 	if err != nil {
