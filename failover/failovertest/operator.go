@@ -182,6 +182,9 @@ func (m *Model) revive(s *server) {
 	m.wire.delay = min(m.wire.delay, 500*time.Millisecond)
 	for _, t := range m.servers {
 		t.crash, t.slow, t.store.broken, t.store.next = nowhere, 0, false, 0
+		if t.clk.off(m.now).Abs() > 20*time.Second {
+			t.set(0) // two whose clocks differ much do not talk
+		}
 	}
 	s.held = false
 	s.boot()
