@@ -366,6 +366,71 @@ var catalogue = []struct {
 		s.boot(s.secondary())
 		s.pass(3 * time.Hour)
 	}},
+	// What the worlds have found. Each was mended; the sentence says what went wrong.
+	{name: "found: RECOVER beside NORMAL", do: func(s *scene) {
+		// A server without a ledger heard NORMAL of one that had just started, went to POTENTIAL-CONFLICT, was told only
+		// what was new there, and gave its partner's addresses away.
+		s.pass(30 * time.Minute)
+		s.secondary().die(true)
+		s.lose(s.primary())
+		s.pass(time.Minute)
+		s.boot(s.primary())
+		s.boot(s.secondary())
+		s.pass(4 * time.Hour)
+	}},
+	{name: "found: a promise that a lost ledger forgot", cfg: Config{Clients: 20, Addresses: 10}, do: func(s *scene) {
+		// A server renewed leases unheard, lost its ledger, and agreed to their end when its partner saw them end.
+		s.pass(40 * time.Minute)
+		s.cut()
+		s.pass(time.Minute)
+		for _, c := range s.clients {
+			if c.holds() && c.state == bound && (s.now-c.since)*3 > c.end-c.since {
+				s.renew(c, s.secondary())
+			}
+		}
+		s.lose(s.secondary())
+		s.pass(25 * time.Minute) // the primary sees some of them end
+		s.boot(s.secondary())
+		s.pass(20 * time.Second)
+		s.mend()
+		s.pass(3 * time.Hour)
+	}},
+	{name: "found: partner-down without a ledger", do: func(s *scene) {
+		// A secondary that had lost its ledger, and MCLT with it, was ordered into PARTNER-DOWN and gave the primary's addresses
+		// at once. Now the order is refused, and forced it gives none of them.
+		s.pass(30 * time.Minute)
+		s.primary().die(true)
+		s.primary().held = true
+		s.lose(s.secondary())
+		s.boot(s.secondary())
+		s.pass(time.Minute)
+		s.secondary().give(failover.Order{Kind: failover.OrderPartnerDown})
+		s.pass(time.Minute)
+		s.state(s.secondary(), failover.Recover)
+		s.ruin() // what follows nobody should do
+		s.stale = true
+		s.down(s.secondary(), true)
+		acks := s.report.Acks
+		s.pass(3 * time.Hour)
+		if s.report.Acks != acks {
+			s.t.Errorf("%d clients were served by a server that knows nothing", s.report.Acks-acks)
+		}
+	}},
+	{name: "found: a lease that is over beats one that stands", cfg: Config{Clients: 20, Addresses: 10}, do: func(s *scene) {
+		// A secondary in PARTNER-DOWN asked the primary, which was shut down and had old news, for all it had, and took its
+		// clients' leases, long over, for those that it had given since.
+		s.pass(30 * time.Minute)
+		s.primary().give(failover.Order{Kind: failover.OrderShutdown})
+		s.pass(time.Minute)
+		s.state(s.primary(), failover.Shutdown)
+		for i := range s.clients[:10] {
+			s.clients[i].state = off
+			s.clients[i].turn++
+		}
+		s.pass(5 * time.Hour)
+		s.secondary().give(failover.Order{Kind: failover.OrderResync})
+		s.pass(time.Hour)
+	}},
 	{name: "a step of the clock", do: func(s *scene) {
 		s.pass(30 * time.Minute)
 		s.primary().set(-8 * time.Minute)
