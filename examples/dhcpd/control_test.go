@@ -73,7 +73,8 @@ func TestControl(t *testing.T) {
 		{"shutdown ha-dhcp", 1, "order refused"},
 		{"partner-down ha-dhcp gently", 1, "force"},
 		{strings.Repeat("x", 1000), 1, "at most 256 octets"},
-		{"partner-down ha-dhcp", 0, "ok"},
+		{"partner-down ha-dhcp", 1, "it does not know yet what was promised"},
+		{"partner-down ha-dhcp force", 0, "ok"},
 		{"status", 0, "ha-dhcp primary partner-down"},
 	} {
 		var out, errs bytes.Buffer

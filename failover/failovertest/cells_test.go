@@ -42,9 +42,6 @@ func allEvents() []string {
 
 // TestCells asks that every event has reached a server of both roles in every state, in worlds or from a puppet.
 func TestCells(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds")
-	}
 	visited := make(map[Cell]int)
 	var mu sync.Mutex
 	var wg sync.WaitGroup

@@ -7,7 +7,10 @@
 //	report, err := failovertest.New(failovertest.Config{Seed: 7}).Run()
 //
 // The error is a *Breach, which names the promise. The same Config gives the same run, octet for octet, so a seed is all
-// that is needed to see it again; [Shrink] finds out which of its faults it takes. For an hour or a night:
+// that is needed to see it again; [Shrink] finds out which of its faults it takes. What a commit is tried with, and an hour
+// or a night:
+//
+//	go test ./failover/failovertest -run 'TestModel$|TestISC|TestMutants' -v -args -commit -mutants commit
 //
 //	go test ./failover/failovertest -run 'TestModel$' -v -timeout 0 -args -for 1h -keep -from 1000000
 //

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var mutants = flag.String("mutants", "", "TestMutants: all, or a part of the names of those to run, instead of the twelve of every commit")
+var mutants = flag.String("mutants", "", "TestMutants: all, or commit for those that run with every commit, or a part of the names of those to run")
 
 // mutant is a small sabotage of the core. It is caught if some promise is then seen broken.
 type mutant struct {
@@ -29,24 +29,24 @@ const module = "../.."
 // TestMutants sabotages the core, one line at a time, and asks that the worlds, the catalogue or the puppet notice:
 //
 //	go test ./failover/failovertest -run TestMutants -timeout 2h -args -mutants all
+//
+// Without -mutants it only asks that each can be applied, since a test binary must be built for each.
 func TestMutants(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds a test binary for each")
-	}
 	names := make(map[string]bool)
 	for _, m := range mutantList {
 		if names[m.name] {
 			t.Errorf("two mutants are named %s", m.name)
 		}
 		names[m.name] = true
+		path, text, err := m.apply()
+		if err != nil {
+			t.Errorf("%s: %v", m.name, err)
+			continue
+		}
+		if m.same != "" || !m.chosen(*mutants) {
+			continue
+		}
 		t.Run(m.name, func(t *testing.T) {
-			path, text := m.apply(t)
-			switch {
-			case m.same != "":
-				t.Skip("equivalent: " + m.same)
-			case *mutants == "" && !m.everytime, *mutants != "" && *mutants != "all" && !strings.Contains(m.name, *mutants):
-				t.Skip("-mutants all")
-			}
 			by, took := m.run(t, path, text)
 			if by == "" {
 				t.Errorf("lives: %s: %q for %q", m.file, m.new, m.old)
@@ -59,21 +59,32 @@ func TestMutants(t *testing.T) {
 	}
 }
 
+// chosen reports whether -mutants asks for m.
+func (m mutant) chosen(which string) bool {
+	switch which {
+	case "":
+		return false
+	case "all":
+		return true
+	case "commit":
+		return m.everytime
+	}
+	return strings.Contains(m.name, which)
+}
+
 // apply returns the sabotaged text of the file, and its path.
-func (m mutant) apply(t *testing.T) (path, text string) {
-	t.Helper()
-	path, err := filepath.Abs(filepath.Join(module, m.file))
-	if err != nil {
-		t.Fatal(err)
+func (m mutant) apply() (path, text string, err error) {
+	if path, err = filepath.Abs(filepath.Join(module, m.file)); err != nil {
+		return "", "", err
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatal(err)
+		return "", "", err
 	}
 	if n := strings.Count(string(b), m.old); n != 1 {
-		t.Fatalf("%s has %q %d times, want once", m.file, m.old, n)
+		return "", "", fmt.Errorf("%s has %q %d times, want once", m.file, m.old, n)
 	}
-	return path, strings.Replace(string(b), m.old, m.new, 1)
+	return path, strings.Replace(string(b), m.old, m.new, 1), nil
 }
 
 // run tests the module with the sabotage, and returns what noticed it, or nothing.
