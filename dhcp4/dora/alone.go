@@ -29,7 +29,7 @@ type Alone struct {
 	pools []*pool.Pool
 	log   *zap.Logger
 	wake  chan struct{} // something ends before next
-	ones  sync.Pool     // of *[1]lease.Change: batches of one, to be used again
+	ones  sync.Pool     // of *[1]lease.Change, to be used again
 
 	mu   sync.Mutex
 	next time.Time // when Run looks again; zero: when anything changes

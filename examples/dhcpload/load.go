@@ -19,6 +19,10 @@ const (
 	maxBatch = 64
 	// maxAnswer is room for the longest answer, in octets.
 	maxAnswer = 1500
+	// maxAsks is how often a client asks for its address at the end, before it is taken for forgotten, and verifyWindow
+	// how many do so at once.
+	maxAsks      = 5
+	verifyWindow = 128
 	// paceEvery is how often exchanges are begun in an open loop, and waits that are over are looked for.
 	paceEvery = time.Millisecond
 )
@@ -43,6 +47,7 @@ type client struct {
 	had    uint32    // it held before this exchange
 	round  uint8     // of its last message, in the first octet of xid
 	phase  phase
+	asks   uint8 // how often it has asked for its address after a reboot
 }
 
 // wait is a message that is not answered yet.
@@ -364,6 +369,11 @@ func (g *generator) expire(now time.Time) {
 		case renewing:
 			g.result.NoRenewal++
 		case rebooting:
+			if c.asks < maxAsks {
+				c.asks++
+				g.send(now, w.client, reboot)
+				continue
+			}
 			g.result.Forgotten++
 		}
 		c.addr = c.had
@@ -384,7 +394,8 @@ func (g *generator) verify(ctx context.Context) {
 		now := time.Now()
 		g.mu.Lock()
 		g.expire(now)
-		for ; i < int32(len(g.clients)) && g.flying < g.cfg.Window; i++ {
+		for ; i < int32(len(g.clients)) && g.flying < min(g.cfg.Window, verifyWindow); i++ {
+			g.clients[i].asks = 1
 			if h, ok := g.held.of[g.clients[i].addr]; ok && h.client == i && now.Before(h.until) {
 				g.exchange(now, i, rebooting)
 				g.result.Begun--

@@ -37,7 +37,15 @@ type request struct {
 // maxKept bounds the room for a commit that is kept to be used again: octets.
 const maxKept = 16 << 10
 
-// free gives r back. Its answer has been taken.
+// spare returns a request to be filled.
+func (s *Store) spare() *request {
+	if r, ok := s.requests.Get().(*request); ok {
+		return r
+	}
+	return &request{done: make(chan error, 1)}
+}
+
+// free takes r back. Its answer has been taken.
 func (s *Store) free(r *request) {
 	if cap(r.text) <= maxKept {
 		r.peers = r.peers[:0]
@@ -96,10 +104,7 @@ func (s *Store) request(b lease.Batch) (*request, error) {
 	if err := b.Validate(); err != nil {
 		return nil, err
 	}
-	r, ok := s.requests.Get().(*request)
-	if !ok {
-		r = &request{done: make(chan error, 1)}
-	}
+	r := s.spare()
 	if err := s.write(r, b); err != nil {
 		s.free(r)
 		return nil, err

@@ -69,9 +69,9 @@ type Store struct {
 	reading  chan struct{}      // holds a token while a Load or a compaction reads the file
 	wake     chan struct{}      // holds a token while somebody may wait in queue
 	calls    chan func()        // for the loop to run between two commits
-	requests sync.Pool          // of *request that are free
 	quit     chan struct{}      // closed: the loop ends when the queue is empty
 	done     chan struct{}      // closed: the loop has ended
+	requests sync.Pool          // of *request, to be used again
 	opened   bool               // Open has returned
 	closing  sync.Once
 	closeErr error
