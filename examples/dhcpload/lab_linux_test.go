@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +64,55 @@ func TestAgainstTheServer(t *testing.T) {
 	}
 }
 
+// A server that is killed again and again while it is asked as fast as it can answer forgets no lease that it gave: not
+// one address is given to two clients, and at the end each client gets the address that it was told.
+func TestKilledAtFullLoad(t *testing.T) {
+	required := os.Getenv("TANDEM_REQUIRE_LAB") == "1"
+	if !required && (testing.Short() || os.Geteuid() != 0) {
+		t.Skip("needs root, and time")
+	}
+	kills := 5
+	if required {
+		kills = 100
+	}
+	if n, err := strconv.Atoi(os.Getenv("TANDEM_LAB_KILLS")); err == nil {
+		kills = n
+	}
+	l := newLab(t)
+	l.prepare(t, configuration("10.1.0.0 10.16.255.255"))
+	server := l.start(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	type outcome struct {
+		report
+		code int
+	}
+	done := make(chan outcome, 1)
+	const each = 300 * time.Millisecond // between two kills, and at the end
+	go func() {
+		// Half of the clients are new and fill the ledger, half come again and make the file grow until it is rewritten.
+		r, code := l.load(t, fmt.Sprintf("-for %v -window 256 -clients 400000 -renew 50 -timeout 250ms -verify", time.Duration(kills)*(each+100*time.Millisecond)))
+		done <- outcome{r, code}
+		cancel()
+	}()
+	rng := rand.New(rand.NewPCG(uint64(kills), 1))
+	killed := 0
+	for ; killed < kills && ctx.Err() == nil; killed++ {
+		select {
+		case <-time.After(time.Duration(rng.Int64N(int64(each)))): // also while it is just beginning
+		case <-ctx.Done():
+		}
+		server.end(t, unix.SIGKILL)
+		server = l.start(t)
+	}
+	o := <-done
+	server.end(t, unix.SIGTERM)
+	t.Logf("%d kills: %d exchanges, %d given up, %d verified", killed, o.Completed, o.NoOffer+o.NoAck+o.NoRenewal, o.Verified)
+	if o.code != 0 || o.Twice > 0 || o.Forgotten > 0 || o.Verified == 0 || o.Completed < 100*killed {
+		t.Errorf("exit code %d: %+v", o.code, o.report)
+	}
+}
+
 // lab is two namespaces, one for the server and one for the relays, with a cable between them.
 type lab struct {
 	dir, server, relays string
@@ -95,66 +146,95 @@ func (l *lab) command(t *testing.T, name string, args ...string) {
 	}
 }
 
-const configuration = `
-authoritative;
+func configuration(span string) string {
+	return `authoritative;
 ping-check off;
-default-lease-time 3600;
+default-lease-time 36000;
 dhcp-cache-threshold 0;
-subnet 10.0.0.0 netmask 255.0.0.0 { range 10.1.0.0 10.1.15.255; }
+subnet 10.0.0.0 netmask 255.0.0.0 { range ` + span + `; }
 `
+}
 
-// serve starts the server, which ends with the test.
-func (l *lab) serve(t *testing.T) {
+// prepare writes the server's files.
+func (l *lab) prepare(t *testing.T, configuration string) {
 	t.Helper()
-	file := func(name string) string { return filepath.Join(l.dir, name) }
 	for name, text := range map[string]string{"conf": configuration, "leases": ""} {
-		if err := os.WriteFile(file(name), []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(l.file(name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var log bytes.Buffer
-	cmd := exec.Command("ip", "netns", "exec", l.server, file("dhcpd"), "-d", "-cf", file("conf"), "-lf", file("leases"), "-pf", file("pid"), "eth0")
-	out, err := cmd.StderrPipe()
+}
+
+func (l *lab) file(name string) string { return filepath.Join(l.dir, name) }
+
+// running is a server.
+type running struct {
+	cmd   *exec.Cmd
+	ready chan bool     // true when it serves, false if it ended before
+	ended chan struct{} // closed when it has ended
+	log   bytes.Buffer  // what it said until it was ready
+}
+
+// start starts the server with the files that are there.
+func (l *lab) start(t *testing.T) *running {
+	t.Helper()
+	r := &running{ready: make(chan bool, 1), ended: make(chan struct{})}
+	r.cmd = exec.Command("ip", "netns", "exec", l.server, l.file("dhcpd"), "-d", "-cf", l.file("conf"), "-lf", l.file("leases"), "-pf", l.file("pid"), "eth0")
+	out, err := r.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ready, done := make(chan bool, 1), make(chan struct{})
 	go func() {
-		defer close(done)
+		defer close(r.ended)
 		b, said := make([]byte, 1<<16), false
 		for {
 			n, err := out.Read(b)
 			if !said {
-				log.Write(b[:n])
-				if said = bytes.Contains(log.Bytes(), []byte("Server starting service")); said || err != nil {
-					ready <- said
+				r.log.Write(b[:n])
+				if said = bytes.Contains(r.log.Bytes(), []byte("Server starting service")); said || err != nil {
+					r.ready <- said
 				}
 			}
 			if err != nil {
+				_ = r.cmd.Wait() // whoever ended it knows how
 				return
 			}
 		}
 	}()
-	t.Cleanup(func() {
-		if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
-			t.Error(err)
-		}
-		<-done
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("server: %v", err)
-		}
-	})
 	select {
-	case ok := <-ready:
+	case ok := <-r.ready:
 		if !ok {
-			t.Fatalf("the server did not start:\n%s", log.Bytes())
+			t.Fatalf("the server did not start:\n%s", r.log.Bytes())
 		}
 	case <-time.After(time.Minute):
 		t.Fatal("the server does not start")
 	}
+	return r
+}
+
+// end sends the server a signal and waits for its end.
+func (r *running) end(t *testing.T, s os.Signal) {
+	t.Helper()
+	if err := r.cmd.Process.Signal(s); err != nil {
+		t.Error(err)
+	}
+	<-r.ended
+}
+
+// serve starts a server that ends with the test.
+func (l *lab) serve(t *testing.T) {
+	t.Helper()
+	l.prepare(t, configuration("10.1.0.0 10.1.15.255"))
+	r := l.start(t)
+	t.Cleanup(func() {
+		r.end(t, unix.SIGTERM)
+		if code := r.cmd.ProcessState.ExitCode(); code != 0 {
+			t.Errorf("the server ended with %d", code)
+		}
+	})
 }
 
 // load runs this program, and returns what it says and its exit code.
