@@ -5,7 +5,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,9 +20,12 @@ import (
 // peer is a server that takes part, in one way of running it.
 type peer struct {
 	name    string
-	program string // that must be in the path; "" is ours
-	note    string // what of its way to run matters
-	disk    bool   // its leases are on a disk, else in memory (tmpfs)
+	program string                                                             // that must be in the path; "" is ours
+	note    string                                                             // what of its way to run matters
+	disk    bool                                                               // its leases are on a disk, else in memory (tmpfs)
+	pairs   bool                                                               // two of it can be failover partners
+	file    string                                                             // its lease file, in place.data
+	format  func(w io.Writer, addr netip.Addr, hw []byte, end time.Time) error // of a lease in that file; nil: unknown
 	config  func(p place) map[string]string
 	command func(p place) []string
 }
@@ -56,7 +61,7 @@ func (p peer) there() bool {
 func peers() []peer {
 	isc := func(extra string) func(place) map[string]string {
 		return func(p place) map[string]string {
-			return map[string]string{p.file("conf"): dhcpdConf(p.setup, extra), filepath.Join(p.data, "leases"): ""}
+			return map[string]string{p.file("conf"): dhcpdConf(p.setup, extra)}
 		}
 	}
 	dhcpd := func(program string) func(place) []string {
@@ -65,13 +70,13 @@ func peers() []peer {
 		}
 	}
 	return []peer{
-		{name: "tandem", note: "each lease synced", disk: true, config: isc(""), command: dhcpd("BENCH/tandem-dhcpd")},
-		{name: "tandem-mem", note: "lease file in memory (tmpfs)", config: isc(""), command: dhcpd("BENCH/tandem-dhcpd")},
-		{name: "isc", program: "dhcpd", note: "each lease synced", disk: true, config: isc(""), command: dhcpd("dhcpd")},
+		{name: "tandem", note: "each lease synced", disk: true, pairs: true, file: "leases", format: dhcpdLease, config: isc(""), command: dhcpd("BENCH/tandem-dhcpd")},
+		{name: "tandem-mem", note: "lease file in memory (tmpfs)", pairs: true, config: isc(""), command: dhcpd("BENCH/tandem-dhcpd")},
+		{name: "isc", program: "dhcpd", note: "each lease synced", disk: true, pairs: true, file: "leases", format: dhcpdLease, config: isc(""), command: dhcpd("dhcpd")},
 		{name: "isc-nosync", program: "dhcpd", note: "dont-use-fsync true", disk: true, config: isc("dont-use-fsync true;\n"), command: dhcpd("dhcpd")},
-		{name: "kea", program: "kea-dhcp4", note: "memfile, never synced; warnings logged only", disk: true, config: keaConf,
+		{name: "kea", program: "kea-dhcp4", note: "memfile, never synced; warnings logged only", disk: true, file: "leases.csv", format: keaLease, config: keaConf,
 			command: func(p place) []string { return []string{"kea-dhcp4", "-c", p.file("conf")} }},
-		{name: "dnsmasq", program: "dnsmasq", note: "lease file rewritten, not synced", disk: true, config: func(place) map[string]string { return nil },
+		{name: "dnsmasq", program: "dnsmasq", note: "lease file rewritten, not synced", disk: true, config: func(place) map[string]string { return map[string]string{} },
 			command: func(p place) []string {
 				return []string{"dnsmasq", "-k", "-C", "/dev/null", "-p", "0", "-i", "eth0", "--dhcp-authoritative", "--no-ping", "-u", "root",
 					"--dhcp-range=" + p.setup.first + "," + p.setup.last + ",255.0.0.0,1h", "--dhcp-lease-max=2000000", "-x", p.file("pid"),
@@ -79,7 +84,7 @@ func peers() []peer {
 			}},
 		{name: "coredhcp", program: "coredhcp", note: "range plugin", disk: true, config: coredhcpConf,
 			command: func(p place) []string { return []string{"coredhcp", "-c", p.file("conf.yml"), "-L", "warning"} }},
-		{name: "reflector", note: "answers without thinking", config: func(place) map[string]string { return nil },
+		{name: "reflector", note: "answers without thinking", config: func(place) map[string]string { return map[string]string{} },
 			command: func(place) []string { self, _ := os.Executable(); return []string{self, reflectCommand} }},
 	}
 }
@@ -157,7 +162,11 @@ func (b *bench) newPlace(p peer, s setup) (place, error) {
 			return place{}, err
 		}
 	}
-	for file, text := range p.config(at) {
+	files := p.config(at)
+	if p.program == "" || p.program == "dhcpd" {
+		files[filepath.Join(at.data, "leases")] = ""
+	}
+	for file, text := range files {
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			return place{}, err
 		}

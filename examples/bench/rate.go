@@ -82,17 +82,37 @@ func (b *bench) rate(ctx context.Context, p peer, into samples) error {
 	if _, err := b.ready(ctx, 0, firstAddr); err != nil {
 		return err
 	}
+	if err := b.bear(ctx, []*server{s}, []string{firstAddr}, into); err != nil {
+		return err
+	}
+	mb, err := residentMB(s.pid())
+	into.add("memory", mb)
+	return err
+}
+
+// bear has servers bear each of the loads.
+func (b *bench) bear(ctx context.Context, servers []*server, addrs []string, into samples) error {
+	used := func() (total float64, err error) {
+		for _, s := range servers {
+			secs, err := cpuSeconds(s.pid())
+			if err != nil {
+				return 0, err
+			}
+			total += secs
+		}
+		return total, nil
+	}
 	for i, l := range loads {
-		before, err := cpuSeconds(s.pid())
+		before, err := used()
 		if err != nil {
 			return err
 		}
-		got, err := b.load(ctx, []string{firstAddr}, append([]string{"-for", b.each.String(), "-clients", fmt.Sprint(clientsEach),
+		got, err := b.load(ctx, addrs, append([]string{"-for", b.each.String(), "-clients", fmt.Sprint(clientsEach),
 			"-first", fmt.Sprint((i + 1) * clientsEach)}, l.args...)...)
 		if err != nil {
 			return err
 		}
-		after, err := cpuSeconds(s.pid())
+		after, err := used()
 		if err != nil {
 			return err
 		}
@@ -103,7 +123,5 @@ func (b *bench) rate(ctx context.Context, p peer, into samples) error {
 			into.add(l.name+" cpu", (after-before)/float64(got.Completed)*10000)
 		}
 	}
-	mb, err := residentMB(s.pid())
-	into.add("memory", mb)
-	return err
+	return nil
 }
