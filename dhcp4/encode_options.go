@@ -48,8 +48,11 @@ func place(areas []area, code OptionCode, value []byte) bool {
 }
 
 // putOptions writes the options into a message msg of zeros behind its header, as long as it may be, and returns where it
-// ends. With overload it also uses file and sname where these are free.
+// ends. With overload it also uses file and sname where these are free; without, all options are known to fit.
 func (m *Message) putOptions(msg []byte, overload bool) (end int, err error) {
+	if !overload {
+		return m.putAll(msg), nil
+	}
 	kind, typed := m.Option(OptionDHCPMessageType)
 	relay, relayed := m.Option(OptionRelayAgentInformation)
 	all := [3]area{
@@ -63,9 +66,7 @@ func (m *Message) putOptions(msg []byte, overload bool) (end int, err error) {
 	if !relayed {
 		kept = 0
 	}
-	if overload {
-		kept += overloadLen
-	}
+	kept += overloadLen
 	if options.end -= kept; options.end < options.at {
 		return 0, tooLong(OptionRelayAgentInformation)
 	}
@@ -73,16 +74,14 @@ func (m *Message) putOptions(msg []byte, overload bool) (end int, err error) {
 		return 0, tooLong(OptionDHCPMessageType)
 	}
 	flag := options.at
-	if overload {
-		areas = all[:]
-		options.at += overloadLen
-		options.end += overloadLen
-		if len(m.BootFileName) == 0 {
-			all[1].end = atCookie - atFile - 1
-		}
-		if len(m.ServerHostName) == 0 {
-			all[2].end = atFile - atSName - 1
-		}
+	areas = all[:]
+	options.at += overloadLen
+	options.end += overloadLen
+	if len(m.BootFileName) == 0 {
+		all[1].end = atCookie - atFile - 1
+	}
+	if len(m.ServerHostName) == 0 {
+		all[2].end = atFile - atSName - 1
 	}
 	var s sequence
 	s.take(OptionDHCPMessageType)
@@ -97,19 +96,60 @@ func (m *Message) putOptions(msg []byte, overload bool) (end int, err error) {
 		place(all[:1], OptionRelayAgentInformation, relay)
 	}
 	options.close()
-	if overload {
-		used := byte(0)
-		if all[1].at > 0 {
-			used |= overloadFile
-			all[1].close()
-		}
-		if all[2].at > 0 {
-			used |= overloadSName
-			all[2].close()
-		}
-		msg[flag], msg[flag+1], msg[flag+2] = byte(OptionOptionOverload), 1, used
+	used := byte(0)
+	if all[1].at > 0 {
+		used |= overloadFile
+		all[1].close()
 	}
+	if all[2].at > 0 {
+		used |= overloadSName
+		all[2].close()
+	}
+	msg[flag], msg[flag+1], msg[flag+2] = byte(OptionOptionOverload), 1, used
 	return options.at, nil
+}
+
+// putAll writes the options into a message that has room for all of them, and returns where they end.
+func (m *Message) putAll(msg []byte) int {
+	l := &m.options
+	at := atOptions
+	if i := l.slot[OptionDHCPMessageType]; i != 0 {
+		at = m.putOption(msg, at, l.at(int(i)-1))
+	}
+	var s sequence
+	s.take(OptionDHCPMessageType)
+	s.take(OptionRelayAgentInformation)
+	for _, code := range l.own[m.order.at : m.order.at+m.order.n] {
+		if i := l.slot[code]; i != 0 && s.take(OptionCode(code)) {
+			at = m.putOption(msg, at, l.at(int(i)-1))
+		}
+	}
+	for i := range l.count {
+		if o := l.at(i); s.take(o.code) {
+			at = m.putOption(msg, at, o)
+		}
+	}
+	if i := l.slot[OptionRelayAgentInformation]; i != 0 {
+		at = m.putOption(msg, at, l.at(int(i)-1))
+	}
+	msg[at] = byte(OptionEnd)
+	return at + 1
+}
+
+// putOption writes an option at an octet of the message, split where it is too long for one part (RFC 3396), and returns
+// where it ends.
+func (m *Message) putOption(msg []byte, at int, o *option) int {
+	v := m.value(o)
+	for {
+		n := min(len(v), maxPart)
+		to := msg[at : at+2+n]
+		to[0], to[1] = byte(o.code), byte(n)
+		copy(to[2:], v[:n])
+		at += len(to)
+		if v = v[n:]; len(v) == 0 {
+			return at
+		}
+	}
 }
 
 func tooLong(code OptionCode) error { return &OptionError{Code: code, Octet: -1, Err: ErrTooLong} }
