@@ -1,6 +1,7 @@
 package dhcp4_test
 
 import (
+	"iter"
 	"net"
 	"net/netip"
 	"testing"
@@ -28,11 +29,32 @@ var (
 	ip1, ip9     = net.IP{10, 0, 0, 1}, net.IP{10, 0, 0, 9}
 )
 
+// questions gives messages of clients, in a fixed order: captured ones, and a DHCPREQUEST as a relay with a long option 82
+// passes it on.
+func questions(tb testing.TB) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		for _, name := range []string{"discover-dhclient", "discover-dhcpcd", "discover-relayed"} {
+			if !yield(name, captured(tb, name)) {
+				return
+			}
+		}
+		m := decode(tb, captured(tb, "discover-relayed")).Clone()
+		m.SetMessageType(dhcp4.MessageTypeRequest)
+		m.SetAddrs(dhcp4.OptionRequestedIPAddress, addr9)
+		m.SetServerIdentifier(addr1)
+		m.SetOption(dhcp4.OptionRelayAgentInformation, []byte("\x01\x12eth1/0/17:vlan.200\x02\x06\x02\x00\x00\x00\x00\x01"))
+		b, err := m.MarshalBinary()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		yield("request-relayed", b)
+	}
+}
+
 // BenchmarkMessage measures this codec beside insomniacslk's (codec=): decode a message, encode an offer, and serve, which
 // is to decode a DHCPDISCOVER, build an offer of eight options and encode it.
 func BenchmarkMessage(b *testing.B) {
-	for _, msg := range []string{"discover-dhclient", "discover-dhcpcd", "discover-relayed"} {
-		in := captured(b, msg)
+	for msg, in := range questions(b) {
 		b.Run("op=decode/codec=tandem/msg="+msg, func(b *testing.B) {
 			var m dhcp4.Message
 			b.ReportAllocs()
@@ -111,8 +133,7 @@ func offerV4(b *testing.B, p *dhcpv4.DHCPv4) *dhcpv4.DHCPv4 {
 
 // A server at work allocates nothing.
 func TestServeAllocatesNothing(t *testing.T) {
-	for _, name := range []string{"discover-dhclient", "discover-dhcpcd", "discover-relayed"} {
-		in := captured(t, name)
+	for name, in := range questions(t) {
 		var m, reply dhcp4.Message
 		out := make([]byte, 0, 1500)
 		serve := func() {
