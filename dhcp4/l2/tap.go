@@ -6,10 +6,6 @@ import (
 	"io"
 	"sync"
 	"time"
-
-	"github.com/google/gopacket"
-	"github.com/google/gopacket/layers"
-	"github.com/google/gopacket/pcapgo"
 )
 
 // Tap writes the frames that pass a Conn to a pcap file, which tcpdump and Wireshark read: what the filter lets in, good
@@ -17,17 +13,31 @@ import (
 // looking for a fault. It may be shared by several Conns.
 type Tap struct {
 	mu  sync.Mutex
-	w   *pcapgo.Writer
+	w   io.Writer
+	buf []byte
 	err error
 }
 
+// The format of libpcap, in little-endian order (draft-ietf-opsawg-pcap). It is written here, and by gopacket in the tests
+// only, because that library's table of layers is 7 MB of memory, more than all else that an idle server has.
+const (
+	pcapMagic    = 0xa1b2c3d4 // times in microseconds
+	pcapMajor    = 2
+	pcapMinor    = 4
+	pcapEthernet = 1 // LINKTYPE_ETHERNET
+)
+
 // NewTap returns a Tap that writes to w, and writes the header of the file. It keeps w and does not close it.
 func NewTap(w io.Writer) (*Tap, error) {
-	p := pcapgo.NewWriter(w)
-	if err := p.WriteFileHeader(maxFrame, layers.LinkTypeEthernet); err != nil {
+	le := binary.LittleEndian
+	header := le.AppendUint32(nil, pcapMagic)
+	header = le.AppendUint16(le.AppendUint16(header, pcapMajor), pcapMinor)
+	header = append(header, make([]byte, 8)...) // zone and accuracy of the times, which nobody uses
+	header = le.AppendUint32(le.AppendUint32(header, maxFrame), pcapEthernet)
+	if _, err := w.Write(header); err != nil {
 		return nil, fmt.Errorf("l2: beginning a pcap file: %w", err)
 	}
-	return &Tap{w: p}, nil
+	return &Tap{w: w}, nil
 }
 
 // Err returns the error of the first frame that could not be written, or nil. None is written after it.
@@ -51,8 +61,11 @@ func (t *Tap) frame(now time.Time, p *packet) {
 	if t.err != nil {
 		return
 	}
-	info := gopacket.CaptureInfo{Timestamp: now, CaptureLength: len(data), Length: len(data), InterfaceIndex: p.index}
-	if err := t.w.WritePacket(info, data); err != nil {
+	le := binary.LittleEndian
+	t.buf = le.AppendUint32(le.AppendUint32(t.buf[:0], uint32(now.Unix())), uint32(now.Nanosecond()/1000))
+	t.buf = le.AppendUint32(le.AppendUint32(t.buf, uint32(len(data))), uint32(len(data)))
+	t.buf = append(t.buf, data...)
+	if _, err := t.w.Write(t.buf); err != nil {
 		t.err = fmt.Errorf("l2: writing a pcap file: %w", err)
 	}
 }
