@@ -431,6 +431,32 @@ var catalogue = []struct {
 		s.secondary().give(failover.Order{Kind: failover.OrderResync})
 		s.pass(time.Hour)
 	}},
+	{name: "found: a promise that was told and not acknowledged", cfg: Config{Clients: 18, Addresses: 12}, do: func(s *scene) {
+		// When a lease ended, its server forgot up to when it had told the partner that the client might have it, where the
+		// acknowledgement was lost. In PARTNER-DOWN it gave the address away while the partner's promise lasted.
+		s.pass(45 * time.Minute)
+		s.wire.stall(0, true) // no acknowledgement comes
+		for _, c := range s.clients {
+			if c.holds() && c.state == bound {
+				c.become(renewing)
+				c.began, c.server = s.now, 0
+				c.ask()
+			}
+		}
+		s.pass(10 * time.Second)
+		s.cut()
+		s.lan.cut[0] = make([]bool, len(s.clients))
+		for id := range s.clients {
+			s.lan.cut[0][id] = true
+		}
+		s.pass(58 * time.Minute) // they rebind, at the secondary
+		s.secondary().die(true)
+		s.secondary().held = true
+		s.join()
+		s.down(s.primary(), false)
+		s.pass(4 * time.Hour)
+		s.revive(s.secondary())
+	}},
 	{name: "a step of the clock", do: func(s *scene) {
 		s.pass(30 * time.Minute)
 		s.primary().set(-8 * time.Minute)

@@ -7,12 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-var mutants = flag.String("mutants", "", "TestMutants: all, or commit for those that run with every commit, or a part of the names of those to run")
+var mutants = flag.String("mutants", "", "TestMutants: all, commit for those that run with every commit, or names of those to run, parted by commas")
 
 // mutant is a small sabotage of the core. It is caught if some promise is then seen broken.
 type mutant struct {
@@ -69,7 +70,7 @@ func (m mutant) chosen(which string) bool {
 	case "commit":
 		return m.everytime
 	}
-	return strings.Contains(m.name, which)
+	return slices.Contains(strings.Split(which, ","), m.name)
 }
 
 // apply returns the sabotaged text of the file, and its path.
