@@ -22,7 +22,8 @@
 // to new clients, whether it hears its partner or not. Any server may renew any lease, and so must know how long the
 // other may have promised it: a client is never told of an end later than the maximum client lead time (MCLT) beyond
 // what the partner has acknowledged or told (see [LatestExpiry]). An address becomes free only when both agree that
-// its lease is over. And nothing is told to anyone before it is durable.
+// its lease is over. And nothing is told to anyone before it is durable. A server that lost its ledger serves nobody before
+// it has learnt what its partner knows, and then reckons with all that it may have promised beyond that.
 //
 // So the first lease of a client is MCLT long, and the next as long as configured. With Config.AckWait the first may be,
 // too: its answer waits a little for the partner's word, while those of others do not.

@@ -71,6 +71,10 @@
 //
 //	h1 of the addresses that are in both pools   h2 of other clients   h3 of leases that were given since
 //
+// With Config.ISC one of the two behaves as ISC dhcpd does, and the other must not end or wedge it, find it again after
+// whatever happened, and agree with it. What an ISC dhcpd had in flight when a connection broke outside NORMAL it counts for
+// ever: an address can wait in EXPIRED until it next loses the connection in NORMAL.
+//
 // A ledger that was put back without the order recover stays behind: its partner has nothing to tell that it has not told
 // before. So give that order.
 package failovertest
