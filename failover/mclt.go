@@ -62,12 +62,12 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // ended is l in a status in which nothing is promised any more, as of now. Of a lease that ended by time the partner is
-// told, as ISC dhcpd tells it, up to when both know that it was allowed to think that there is one: it may have promised as
-// much to the client, and lost its record since.
+// told, as ISC dhcpd tells it, up to when it was allowed to think that there is one: it may have promised as much to the
+// client, and lost its record since. If it was never told of the lease at all, that is nothing.
 func ended(l lease.Lease, status lease.Status, now time.Time) lease.Lease {
 	sent := now
-	if status == lease.Expired {
-		sent = later(now, later(l.AckedPotentialExpiry, l.ReceivedPotentialExpiry))
+	if status == lease.Expired && l.PartnerStatus() == lease.Active {
+		sent = later(now, l.LatestPromise())
 	}
 	l.Status = status
 	l.Since = now
