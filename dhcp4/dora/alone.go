@@ -29,10 +29,10 @@ type Alone struct {
 	pools []*pool.Pool
 	log   *zap.Logger
 	wake  chan struct{} // something ends before next
-	ones  sync.Pool     // of *[1]lease.Change, to be used again
 
-	mu   sync.Mutex
-	next time.Time // when Run looks again; zero: when anything changes
+	mu     sync.Mutex
+	next   time.Time          // when Run looks again; zero: when anything changes
+	spares []*[1]lease.Change // batches of one change, to be used again
 }
 
 var _ Gate = (*Alone)(nil)
@@ -78,13 +78,10 @@ func (a *Alone) Limit(_ time.Time, l lease.Lease, c lease.Client, want time.Time
 // Commit implements Gate. It returns when the Store has kept the change.
 func (a *Alone) Commit(ctx context.Context, c lease.Change) error {
 	c.New = settled(c.New)
-	one, ok := a.ones.Get().(*[1]lease.Change)
-	if !ok {
-		one = new([1]lease.Change)
-	}
+	one := a.spare()
 	one[0] = c
 	err := a.book.Apply(ctx, lease.Batch{Changes: one[:]})
-	a.ones.Put(one)
+	a.free(one)
 	if err != nil {
 		return err
 	}
@@ -92,6 +89,27 @@ func (a *Alone) Commit(ctx context.Context, c lease.Change) error {
 		a.endsAt(c.New.Expiry)
 	}
 	return nil
+}
+
+// spare returns a batch of one change.
+func (a *Alone) spare() *[1]lease.Change {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n := len(a.spares); n > 0 {
+		one := a.spares[n-1]
+		a.spares = a.spares[:n-1]
+		return one
+	}
+	return new([1]lease.Change)
+}
+
+// free takes a batch back.
+func (a *Alone) free(one *[1]lease.Change) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.spares) < maxSpare {
+		a.spares = append(a.spares, one)
+	}
 }
 
 // settled is l without what is a partner's, and free where it waits for one.

@@ -33,7 +33,7 @@ func pairs(ctx context.Context, b *bench) ([]table, error) {
 		}
 	}
 	t := table{
-		title:   "Two failover partners in state normal: four-message exchanges of 4,000 clients each",
+		title:   "Two failover partners in state normal: four-message exchanges of 1,024 clients each",
 		columns: []string{"servers", "64 at a time, /s", "1024 at a time, /s", "CPU-s/10,000 of both (64)", "one at a time, p50 ms", "1,000/s, p50 ms", "1,000/s, p99 ms"},
 	}
 	for _, p := range b.peers {

@@ -48,7 +48,7 @@ type setup struct {
 }
 
 // usual is a pool that all of them can bear: ISC dhcpd becomes slow with its size.
-var usual = setup{first: "10.1.0.0", last: "10.1.63.255", lease: time.Hour}
+var usual = setup{first: "10.1.0.0", last: "10.1.16.255", lease: time.Hour}
 
 func (p peer) there() bool {
 	if p.program == "" {

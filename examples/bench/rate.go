@@ -19,7 +19,7 @@ var loads = []struct {
 }
 
 // clientsEach is how many clients a load has. They come again and again: all loads together fit the pool.
-const clientsEach = 4000
+const clientsEach = 1024
 
 // rates measures a single server: exchanges a second, latency, processor time.
 func rates(ctx context.Context, b *bench) ([]table, error) {
@@ -36,7 +36,7 @@ func rates(ctx context.Context, b *bench) ([]table, error) {
 		}
 	}
 	t := table{
-		title: "One server: four-message exchanges of 4,000 clients each, through a relay",
+		title: "One server: four-message exchanges of 1,024 clients each, through a relay",
 		columns: []string{"server", "64 at a time, /s", "of reflector", "1024 at a time, /s", "of reflector", "CPU-s/10,000 (64)", "CPU-s/10,000 (1024)",
 			"one at a time, p50 ms", "1,000/s, p50 ms", "1,000/s, p99 ms", "memory, MB"},
 	}

@@ -34,12 +34,20 @@ type request struct {
 	done    chan error // has room for one
 }
 
-// maxKept bounds the room for a commit that is kept to be used again: octets.
-const maxKept = 16 << 10
+const (
+	// maxKept bounds the room for a commit that is kept to be used again: octets.
+	maxKept = 16 << 10
+	// maxSpares bounds how many requests are kept. Most are a stanza long.
+	maxSpares = 256
+)
 
 // spare returns a request to be filled.
 func (s *Store) spare() *request {
-	if r, ok := s.requests.Get().(*request); ok {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.spares); n > 0 {
+		r := s.spares[n-1]
+		s.spares = s.spares[:n-1]
 		return r
 	}
 	return &request{done: make(chan error, 1)}
@@ -47,9 +55,11 @@ func (s *Store) spare() *request {
 
 // free takes r back. Its answer has been taken.
 func (s *Store) free(r *request) {
-	if cap(r.text) <= maxKept {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if cap(r.text) <= maxKept && len(s.spares) < maxSpares {
 		r.peers = r.peers[:0]
-		s.requests.Put(r)
+		s.spares = append(s.spares, r)
 	}
 }
 

@@ -71,13 +71,13 @@ type Store struct {
 	calls    chan func()        // for the loop to run between two commits
 	quit     chan struct{}      // closed: the loop ends when the queue is empty
 	done     chan struct{}      // closed: the loop has ended
-	requests sync.Pool          // of *request, to be used again
 	opened   bool               // Open has returned
 	closing  sync.Once
 	closeErr error
 
 	mu     sync.Mutex // never held over a system call
 	queue  []*request // waiting for the loop
+	spares []*request // to be used again
 	closed bool
 	failed error // the picture a Load gave is not whole: nothing may be decided on it
 
