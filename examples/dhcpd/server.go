@@ -22,7 +22,7 @@ import (
 
 // serve is the server from its configuration to the end of ctx.
 func serve(ctx context.Context, o options, log *zap.Logger) (err error) {
-	thrifty(o.pprof != 0)
+	prepare(o.pprof != 0)
 	if !o.quiet {
 		log.Info("Tandem DHCP Server")
 		log.Info("https://github.com/tandem-dhcp/tandem")
