@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -326,12 +325,4 @@ func (s *mate) wentThrough(t testing.TB, from int, states ...string) {
 	if len(left) > 0 {
 		t.Errorf("%s of %s moved to %v, want %v among them in that order", s.name, s.node, all, states)
 	}
-}
-
-// holder says whose the address is in a lease file, by hardware address; "" if nobody's.
-func (f *leaseFile) holder(a netip.Addr) string {
-	if r := f.record(a); r.state == "active" {
-		return r.hw
-	}
-	return ""
 }
