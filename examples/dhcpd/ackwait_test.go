@@ -11,6 +11,7 @@ import (
 // Two Tandems that wait a little for each other's word give a new client the whole lease time at once; when the partner
 // is gone they give mclt, without a wait. Both lease files know of every promise.
 func TestFullLeaseAtFirstContact(t *testing.T) {
+	long(t)
 	tandems(t)
 	t.Parallel()
 	p := linkPair(t, 1, nil, one)
@@ -55,6 +56,7 @@ func TestFullLeaseAtFirstContact(t *testing.T) {
 
 // Beside an ISC dhcpd, which puts its acknowledgements off, a new client gets mclt, no later than it would be missed.
 func TestAckWaitBesideISC(t *testing.T) {
+	long(t)
 	isc := swapISC(t)
 	tandems(t)
 	for _, node := range []string{nodePrimary, nodeSecondary} {

@@ -36,6 +36,7 @@ func TestConfigurationsDiffer(t *testing.T) {
 
 // An ISC dhcpd that is sent option 29, which no Tandem sends it, skips it.
 func TestISCSkipsTheDigest(t *testing.T) {
+	long(t)
 	isc := swapISC(t)
 	t.Parallel()
 	p := linkPair(t, 0, nil, one)

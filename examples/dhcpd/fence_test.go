@@ -13,6 +13,7 @@ import (
 // One of the pair is killed, and auto-partner-down asks the fence. While that says no the other waits; when it says yes
 // it is partner-down, and says why.
 func TestAutoPartnerDown(t *testing.T) {
+	long(t)
 	tandems(t)
 	t.Parallel()
 	fenced := one

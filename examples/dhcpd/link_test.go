@@ -89,6 +89,7 @@ var one = relation{name: "one", primary: nodePrimary, first: "10.0.10.10", last:
 // Two relationships between the same two addresses, the other way round in each, in one process on either side. Known
 // clients are given addresses of the one, others of the other. Each has its own secret, and both one certificate.
 func TestTwoRelationships(t *testing.T) {
+	long(t)
 	tandems(t)
 	t.Parallel()
 	known, unknown := macs(6, 1, ""), macs(6, 1000, "")
@@ -140,6 +141,7 @@ func TestTwoRelationships(t *testing.T) {
 // Two servers whose secrets or certificates fit become normal; others do not, both say why, and they do not try again
 // and again.
 func TestLinkSecurity(t *testing.T) {
+	long(t)
 	tandems(t)
 	type flags func(s *server) []string
 	ours, theirs := newCA(t), newCA(t)
@@ -187,6 +189,7 @@ func TestLinkSecurity(t *testing.T) {
 
 // A Tandem that demands a secret or TLS beside an ISC dhcpd says that it will not do, and ISC lives on, alone.
 func TestLinkSecurityBesideISC(t *testing.T) {
+	long(t)
 	tandems(t)
 	isc := swapISC(t)
 	ca := newCA(t)
