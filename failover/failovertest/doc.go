@@ -16,7 +16,8 @@
 //
 // Beside the worlds, TestCatalogue plays the known ways to lose an address or to give it twice, TestPuppet lets a partner
 // say anything in any state, TestCells asks that every event has met a server of both roles in every state, and
-// TestMutants sabotages the core line by line and asks that all this notices (-args -mutants all for all of them).
+// TestMutants sabotages the core line by line and asks that all this notices: twelve lines with every commit, -args -mutants
+// all for all of them. Not all of those are noticed yet.
 //
 // # What is asked
 //
