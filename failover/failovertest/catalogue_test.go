@@ -14,90 +14,6 @@ import (
 
 // The known ways to lose an address, or to give it twice. Each is a world in which exactly that is done.
 
-// scene is a world in which things are done on purpose.
-type scene struct {
-	*Model
-	t *testing.T
-}
-
-// The figures of all scenes.
-const (
-	sceneMCLT  = 10 * time.Minute
-	sceneLease = time.Hour
-)
-
-func (s *scene) primary() *server   { return s.servers[0] }
-func (s *scene) secondary() *server { return s.servers[1] }
-
-// pass lets time go by.
-func (s *scene) pass(d time.Duration) {
-	s.t.Helper()
-	s.until(s.now + d)
-	if s.breach != nil {
-		s.t.Fatal(s.breach)
-	}
-}
-
-// cut lets nothing pass between the servers.
-func (s *scene) cut() {
-	s.wire.stall(0, true)
-	s.wire.stall(1, true)
-}
-
-// split is a switch that breaks in two: the primary and the clients of even number on one side.
-func (s *scene) split() {
-	s.cut()
-	for i := range s.lan.cut {
-		s.lan.cut[i] = make([]bool, len(s.clients))
-		for id := range s.clients {
-			s.lan.cut[i][id] = id%2 != i
-		}
-	}
-}
-
-func (s *scene) join() {
-	s.mend()
-	s.lan.join()
-}
-
-func (s *scene) state(n *server, want failover.State) {
-	s.t.Helper()
-	if n.status.State != want {
-		s.t.Fatalf("at %v %v, want %v", s.now, n, want)
-	}
-}
-
-// down gives the order, which must be taken.
-func (s *scene) down(n *server, force bool) {
-	s.t.Helper()
-	n.give(failover.Order{Kind: failover.OrderPartnerDown, Force: force})
-	s.pass(5 * time.Second)
-	s.state(n, failover.PartnerDown)
-}
-
-// holders counts the clients that hold an address.
-func (s *scene) bound() (n int) {
-	for _, c := range s.clients {
-		if c.holds() {
-			n++
-		}
-	}
-	return n
-}
-
-// renew makes the client ask n for more time, as if half of the lease had passed, and waits.
-func (s *scene) renew(c *client, n *server) {
-	s.t.Helper()
-	end := c.end
-	c.become(renewing)
-	c.began, c.server = s.now, n.id
-	c.ask()
-	s.pass(10 * time.Second)
-	if c.end <= end {
-		s.t.Fatalf("client %d was not given more time by %s", c.id, n.name)
-	}
-}
-
 var catalogue = []struct {
 	name string
 	cfg  Config
@@ -242,8 +158,7 @@ var catalogue = []struct {
 		for _, c := range s.clients {
 			c.forget()
 			c.addr = netip.Addr{}
-			c.state = off
-			c.turn++
+			s.off(c)
 		}
 		s.pass(6 * time.Hour)
 		s.mend()
@@ -423,9 +338,8 @@ var catalogue = []struct {
 		s.primary().give(failover.Order{Kind: failover.OrderShutdown})
 		s.pass(time.Minute)
 		s.state(s.primary(), failover.Shutdown)
-		for i := range s.clients[:10] {
-			s.clients[i].state = off
-			s.clients[i].turn++
+		for _, c := range s.clients[:10] {
+			s.off(c)
 		}
 		s.pass(5 * time.Hour)
 		s.secondary().give(failover.Order{Kind: failover.OrderResync})
@@ -467,10 +381,61 @@ var catalogue = []struct {
 		s.primary().set(0)
 		s.pass(time.Hour)
 	}},
+	{name: "an acknowledgement that crosses a renewal", cfg: Config{Clients: 1, Addresses: 6}, do: func(s *scene) {
+		// What is acknowledged is what was told first, and of the partner no more is heard.
+		c, v := s.clients[0], s.primary()
+		s.away(c, s.secondary())
+		s.pass(5 * time.Minute)
+		s.wire.stall(v.id, true)
+		c.reboot()
+		s.when("the client is bound", func() bool { return c.state == bound && c.server == v.id })
+		told := v.book.Get(c.addr).SentPotentialExpiry
+		s.pass(5 * time.Second)
+		c.reboot()
+		s.when("the client is bound", func() bool { return c.state == bound })
+		if newer := v.book.Get(c.addr).SentPotentialExpiry; newer.Sub(told) < 5*time.Second {
+			s.t.Fatalf("told %s and then %s", at(told), at(newer))
+		}
+		s.wire.stall(1-v.id, true)
+		s.wire.stall(v.id, false)
+		s.when("the first is acknowledged", func() bool { return !v.book.Get(c.addr).AckedPotentialExpiry.Before(told) })
+		s.cut()
+		s.pass(3 * time.Hour)
+	}},
+	{name: "an end whose acknowledgement is lost", cfg: Config{Clients: 2, Addresses: 1}, fix: func(m *Model) { m.split = 256 }, do: func(s *scene) {
+		// The primary has agreed that the lease is over, and gives the address to another client.
+		a, b, p, v := s.clients[0], s.clients[1], s.primary(), s.secondary()
+		if b.holds() {
+			a, b = b, a
+		}
+		addr := a.addr
+		s.off(b)
+		s.cut()
+		s.away(a, p)
+		s.away(b, v)
+		a.become(rebinding)
+		a.began = s.now
+		a.ask()
+		s.when("the secondary renews", func() bool { return a.state == bound && a.server == v.id })
+		s.pass(time.Minute) // they find out that they do not hear each other
+		s.lan.unicast(v.id, message{kind: release, client: a, server: v.id, addr: addr, sentAt: s.now})
+		a.forget()
+		s.off(a)
+		s.when("the lease is over", func() bool { return v.book.Get(addr).Status == lease.Released })
+		s.wire.delay = 500 * time.Millisecond
+		s.mend()
+		s.when("the primary agrees", func() bool { return p.book.Get(addr).Status == lease.Free })
+		s.cut()
+		s.pass(time.Minute)
+		if l := v.book.Get(addr); l.Status != lease.Released {
+			s.t.Fatalf("the acknowledgement has arrived: %s", show(l))
+		}
+		b.begin()
+		s.when("the other client is bound", func() bool { return b.holds() && b.addr == addr })
+		a.begin()
+		s.pass(5 * time.Minute)
+	}},
 }
-
-// boot starts a server.
-func (s *scene) boot(v *server) { s.after(0, v.boot); s.pass(0) }
 
 func play(t *testing.T, n int, trace *bytes.Buffer) Report {
 	c := catalogue[n]

@@ -127,20 +127,28 @@ func (s *server) checkTaken(u failover.Binding, l lease.Lease) {
 
 // checkGrant asks I4 of a grant by a server in state was.
 func (s *server) checkGrant(was failover.State, c lease.Change) {
+	if !mayGive(s.cfg.Role, was, s.clock(), s.downSince, s.m.mclt, c.Old, c.New.Client) {
+		s.m.fail("I4", c.Old.Addr, "%s grants to %v: %s", s.name, c.New.Client, show(c.Old))
+	}
+}
+
+// mayGive reports whether a server in this role and state may give l to c (draft 4.2.2, 9.4.2). since is from when its
+// partner has been down.
+func mayGive(role failover.Role, was failover.State, now, since time.Time, mclt time.Duration, l lease.Lease, c lease.Client) bool {
 	own, theirs := lease.Free, lease.Backup
-	if s.cfg.Role == failover.Secondary {
+	if role == failover.Secondary {
 		own, theirs = theirs, own
 	}
-	old := c.Old
+	down := was == failover.PartnerDown
 	switch {
-	case old.Status == lease.Active && old.Client.Is(c.New.Client):
-	case old.Status == own:
-	case old.Status.Ending() && old.Rewind == lease.Active && old.Client.Is(c.New.Client):
-	case old.Status == theirs && was == failover.PartnerDown && s.clock().After(s.downSince.Add(s.m.mclt)) &&
-		s.clock().After(old.LatestPromise().Add(s.m.mclt)):
-	default:
-		s.m.fail("I4", old.Addr, "%s grants to %v: %s", s.name, c.New.Client, show(old))
+	case l.Status == lease.Active:
+		return l.Client.Is(c)
+	case l.Status == own:
+		return l.Rewind != theirs || down // else the partner has not heard that it was taken from it
+	case l.Status == theirs:
+		return down && now.After(since.Add(mclt)) && now.After(l.LatestPromise().Add(mclt))
 	}
+	return l.Status.Ending() && l.Rewind == lease.Active && l.Client.Is(c)
 }
 
 // checkSaved asks what can be asked when a batch is durable.

@@ -37,7 +37,7 @@ var mutantList = []mutant{
 		old: "if s == survivor && mclt > 0 && now", new: "if s == survivor && now"},
 
 	// Who may be given what.
-	{name: "every state serves", file: "failover/grant.go",
+	{name: "every state serves", file: "failover/grant.go", same: "who asks has asked Answers before, and a change is refused in such a state",
 		old: "case s == silent:", new: "case s > 99:"},
 	{name: "a lease is anybody's", file: "failover/grant.go",
 		old: "case l.Status == lease.Active && l.Client.Is(c):\n\t\treturn nil\n", new: "case l.Status == lease.Active:\n\t\treturn nil\n"},
@@ -45,6 +45,8 @@ var mutantList = []mutant{
 		old: "case l.Status == role.own():\n", new: "case l.Status.Available():\n"},
 	{name: "the partner's addresses at once in PARTNER-DOWN", file: "failover/grant.go", everytime: true,
 		old: "now.After(promised(l, since, mclt))", new: "!now.IsZero()"},
+	{name: "what was taken over is mine at once", file: "failover/grant.go",
+		old: "if l.Rewind == role.partners() && s != survivor {", new: "if l.Rewind == role.partners() && s > 99 {"},
 	{name: "an ended lease is given back whatever the partner knows", file: "failover/grant.go",
 		old: "case l.Status.Ending() && l.Rewind == lease.Active && l.Client.Is(c):", new: "case l.Status.Ending() && l.Client.Is(c):"},
 	{name: "no compare and set", file: "failover/grant.go",
@@ -55,7 +57,7 @@ var mutantList = []mutant{
 		old: "l.Expiry = later(l.Expiry, old.Expiry)", new: "l.Expiry = later(l.Expiry, now)"},
 	{name: "a leaving server serves", file: "failover/grant.go",
 		old: "if m.leaving || services[m.State()] == silent {", new: "if services[m.State()] == silent {"},
-	{name: "anybody may release", file: "failover/grant.go", same: "the desk looks at the client before it asks, and the compare and set keeps it",
+	{name: "anybody may release", file: "failover/grant.go",
 		old: "if old.Status != lease.Active || !old.Client.Is(l.Client) {", new: "if old.Status != lease.Active {"},
 
 	// Verdicts.

@@ -17,6 +17,8 @@ import (
 
 // A puppet is a partner that says anything a message can say, in any state and order. Against it a server cannot keep the
 // promises that take two; it must stay alive, bounded, durable before told, and with a Deadline that moves (I2, I10, I11).
+// And whatever its desk asks for, it gives no address that it may not give (I4); and it takes no client's lease for over
+// while that lasts, unless the partner says that the client has given it back (I5).
 type puppet struct {
 	t       *testing.T
 	rng     *rand.Rand
@@ -26,6 +28,7 @@ type puppet struct {
 	book    *lease.Book
 	pool    *pool.Pool
 	machine *failover.Machine
+	since   time.Time // when it went into PARTNER-DOWN, or came up in it
 	linked  bool
 	flying  map[uint32]netip.Addr // its updates, not answered
 	xid     uint32
@@ -80,8 +83,16 @@ func (p *puppet) boot() {
 // step does a Step and its effects.
 func (p *puppet) step(ev failover.Event) {
 	p.t.Helper()
-	p.cells[Cell{p.cfg.Role, p.machine.State(), eventName(ev)}]++
+	was := p.machine.State()
+	standing := p.standing(ev)
+	p.cells[Cell{p.cfg.Role, was, eventName(ev)}]++
 	e := p.machine.Step(p.now, ev)
+	if now := p.machine.State(); now == failover.PartnerDown && now != was {
+		p.since = p.now
+	}
+	if c, ok := ev.(failover.Changed); ok && e.Refused == nil {
+		p.checkChange(was, c.Change)
+	}
 	var err error
 	if p.rng.IntN(40) == 0 {
 		err = errDisk
@@ -111,6 +122,9 @@ func (p *puppet) step(ev failover.Event) {
 		case *failover.BindingAck:
 			for _, r := range b.Results {
 				l := p.store.get(r.Addr)
+				if standing.Addr == r.Addr && r.Reason == 0 {
+					p.t.Fatalf("accepts that it is over: %s", show(standing))
+				}
 				if have := p.book.Get(r.Addr); l != have {
 					p.t.Fatalf("acknowledges %v and has %v in store", show(have), show(l))
 				}
@@ -127,6 +141,40 @@ func (p *puppet) step(ev failover.Event) {
 	}
 	if e.Close != nil {
 		p.hangUp(e.Close)
+	}
+}
+
+// standing is the lease that a message says is over by time, and that is not, by either clock; or none.
+func (p *puppet) standing(ev failover.Event) lease.Lease {
+	r, ok := ev.(failover.Received)
+	if !ok {
+		return lease.Lease{}
+	}
+	b, ok := r.Frame.Body.(*failover.BindingUpdate)
+	if !ok || !b.Bindings[0].Status.Available() && b.Bindings[0].Status != lease.Expired {
+		return lease.Lease{}
+	}
+	const slack = 5 * time.Second // between the clocks
+	l := p.book.Get(b.Bindings[0].Addr)
+	if l.Status != lease.Active || !l.Expiry.After(p.now.Add(slack)) || !l.Expiry.After(r.Frame.Time.Add(slack)) {
+		return lease.Lease{}
+	}
+	return l
+}
+
+// checkChange asks I4 of a change that a server in state was has made for a client.
+func (p *puppet) checkChange(was failover.State, c lease.Change) {
+	p.t.Helper()
+	have := p.book.Get(c.New.Addr)
+	lawful := c.Old == have
+	switch c.New.Status {
+	case lease.Active:
+		lawful = lawful && mayGive(p.cfg.Role, was, p.now, p.since, p.machine.Status().MCLT, have, c.New.Client)
+	case lease.Released:
+		lawful = lawful && have.Status == lease.Active && have.Client.Is(c.New.Client)
+	}
+	if !lawful {
+		p.t.Fatalf("in %v, %v of %v until %s is made of: %s", was, c.New.Status, c.New.Client, at(c.New.Expiry), show(have))
 	}
 }
 
@@ -240,6 +288,9 @@ func (p *puppet) act() {
 		l.LastTransaction = lease.Second(p.now)
 		l.Expiry = lease.Second(p.now.Add(time.Minute))
 		l.SentPotentialExpiry = lease.Second(p.now.Add(time.Hour))
+		if p.rng.IntN(10) == 0 {
+			old.Expiry = old.Expiry.Add(time.Second) // what it was asked on is no more
+		}
 		p.step(failover.Changed{Change: lease.Change{Old: old, New: l}})
 	case n < 92:
 		p.step(failover.Order{Kind: failover.OrderPartnerDown + failover.OrderKind(p.rng.IntN(6)), Force: p.rng.IntN(2) == 0})
