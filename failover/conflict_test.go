@@ -21,7 +21,7 @@ func TestConflictsAreListed(t *testing.T) {
 	if _, err := p.grant(mac(1), time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	w.now = w.now.Add(time.Minute)
+	w.now = w.now.Add(2 * time.Minute)
 	old := s.book.Get(l.Addr)
 	gone := old
 	gone.Status, gone.LastTransaction = lease.Released, w.now

@@ -97,3 +97,40 @@ func TestEndOfALeaseThatStands(t *testing.T) {
 		t.Errorf("it ends at %v by our clock, want %v still", got.Expiry, l.Expiry)
 	}
 }
+
+// TestDuelOfAReleaseAndALease has one server hear that the client gives its lease back, and the other give it anew, so
+// close to each other that only the clocks could tell which came first.
+func TestDuelOfAReleaseAndALease(t *testing.T) {
+	base := time.Unix(1_800_000_000, 0).UTC()
+	for _, c := range []struct {
+		name   string
+		later  time.Duration // the release, by the clocks
+		stands bool
+	}{
+		{"long before", -time.Hour, true},
+		{"at once", 0, true},
+		{"4 s later by a clock that is ahead", 4 * time.Second, true},
+		{"as much later as the clocks may differ", maxSkew, true},
+		{"certainly later", maxSkew + time.Second, false},
+	} {
+		for role := range Role(2) {
+			for _, status := range []lease.Status{lease.Released, lease.Abandoned, lease.Reset} {
+				held := lease.Lease{Status: lease.Active, LastTransaction: base, Unacked: true, Expiry: base.Add(2 * time.Hour)}
+				ended := lease.Lease{Status: status, LastTransaction: base.Add(c.later), Unacked: true}
+				tell := func(l lease.Lease) Binding { return Binding{Status: l.Status, LastTransaction: l.LastTransaction} }
+				if got := outranks(role, held, tell(ended)); got != c.stands {
+					t.Errorf("%s: %v given by the %v stands: %v", c.name, status, role, got)
+				}
+				if got := outranks(1-role, ended, tell(held)); got == c.stands {
+					t.Errorf("%s: %v heard by the %v counts: %v", c.name, status, 1-role, got)
+				}
+				if got := overtakes(tell(ended), held); got == c.stands {
+					t.Errorf("%s: %v told to the %v overtakes: %v", c.name, status, role, got)
+				}
+				if got := overtakes(tell(held), ended); got != c.stands {
+					t.Errorf("%s: a lease told after %v overtakes: %v", c.name, status, got)
+				}
+			}
+		}
+	}
+}

@@ -83,7 +83,7 @@ func judge(role Role, now, theirs time.Time, l lease.Lease, b Binding) *refusal 
 	if l.Unacked {
 		lapsed = !l.Expiry.After(now) // the partner cannot know of this end
 	}
-	newer := newerThan(b, l)
+	newer := overtakes(b, l)
 	switch v := verdicts[l.Status][b.Status]; v {
 	case oneClient:
 		switch {
@@ -121,9 +121,24 @@ func newerThan(b Binding, l lease.Lease) bool {
 	return b.LastTransaction.After(l.LastTransaction)
 }
 
+// overtakes reports whether the partner's update counts against what we have on record and it has not heard of.
+func overtakes(b Binding, l lease.Lease) bool {
+	switch {
+	case l.Status == lease.Active && takesAway(b.Status):
+		return takenBack(b.LastTransaction, l.LastTransaction)
+	case takesAway(l.Status) && b.Status == lease.Active:
+		return !takenBack(l.LastTransaction, b.LastTransaction)
+	}
+	return newerThan(b, l)
+}
+
+// takenBack reports whether a client that one server heard when it gave a lease back has not been given it anew by the
+// other, which it heard at held, since. Their clocks may differ: if that is not certain the lease stands until it ends.
+func takenBack(back, held time.Time) bool { return back.After(held.Add(maxSkew)) }
+
 // outranks reports whether our own update of an address, told and not answered yet, beats the partner's that crossed
 // it. Both partners see such a duel, and each must come to the same end: that exactly one of the two counts. So the
-// rule knows no clock. It is for two Tandems; see outranksISC.
+// rule looks at what the two were told, and at no clock. It is for two Tandems; see outranksISC.
 func outranks(role Role, told lease.Lease, b Binding) bool {
 	ours, theirs := told.Status == lease.Active, b.Status == lease.Active
 	switch {
@@ -132,9 +147,9 @@ func outranks(role Role, told lease.Lease, b Binding) bool {
 	case ours == theirs:
 		return role == Primary
 	case ours && takesAway(b.Status):
-		return !newerThan(b, told)
+		return !takenBack(b.LastTransaction, told.LastTransaction)
 	case theirs && takesAway(told.Status):
-		return told.LastTransaction.After(b.LastTransaction)
+		return takenBack(told.LastTransaction, b.LastTransaction)
 	}
 	return ours // a lease that stands beats one that ended and an address that is free
 }

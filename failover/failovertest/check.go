@@ -70,6 +70,10 @@ func (s *server) checkStep(b *batch, was failover.State, it item, e failover.Eff
 				} else if ok {
 					b.learnt = append(b.learnt, u)
 					s.checkTaken(u, s.lease(b, u.Addr))
+				} else if u.Status == lease.Expired {
+					// It is refused that the lease is over, and told until when the partner thinks that it may last.
+					u.Status = lease.Active
+					b.learnt = append(b.learnt, u)
 				}
 			}
 		case *failover.BindingAck:

@@ -60,7 +60,7 @@
 //	pool grown, shrunk                          h   h   h   h   h   h   h   p   h
 //	configurations that differ                  h   h   h   h   h   h   h   h1  h
 //	strange clients                             h2  h   h   h2  h2  h   h   h   h2
-//	clocks that drift, that step                s   s   h   s   s   h   h   p   h
+//	clocks that drift, that step                s   s   h   s   s   h   s   p   h
 //	one ledger lost                             h   h   h   h3  h   h   h   p   h
 //	one ledger lost while addresses are
 //	  out of the pool, or its owner served

@@ -167,6 +167,7 @@ func (s *server) finish(b *batch) {
 		}
 	}
 	if crash == midSave {
+		s.unsure = b.learnt
 		s.fall()
 		return
 	}

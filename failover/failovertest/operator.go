@@ -224,6 +224,11 @@ func (m *Model) lose(s *server) {
 // reload restarts a server with the pool that is configured.
 func (s *server) reload() {
 	s.addrs = s.m.target
+	switch other := s.m.servers[1-s.id]; failover.State(other.store.peers[relationship].State) {
+	case none, recovers:
+		s.m.ruin() // of addresses that are out of the pool just now, nobody will tell it
+		s.m.stale = true
+	}
 	if s.alive {
 		s.m.tracef("%s is restarted with another pool", s.name)
 		s.die(false)

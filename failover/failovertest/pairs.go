@@ -38,9 +38,12 @@ var pairs = pairTable{
 
 // seldom are those that take a rare chance: an hour of worlds reaches them, a commit need not.
 var seldom = pairTable{
-	waits:  {shut},
-	paused: {shut},
-	shut:   {waits, paused},
+	none:        {waits, recovered, normal, paused, shut}, // of a ledger that has just been lost
+	normal:      {conflict},                               // its word that it recovered has crossed PARTNER-DOWN
+	waits:       {shut},
+	interrupted: {shut}, // it has not noticed yet that it is not heard
+	paused:      {shut},
+	shut:        {waits, interrupted, paused},
 }
 
 // afterRuin are those that are reached only after a ruinous fault.

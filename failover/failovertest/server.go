@@ -83,7 +83,8 @@ type server struct {
 	requested uint32                      // the xid of that
 	downSince time.Time                   // when it went into PARTNER-DOWN, or came up in it
 
-	known map[netip.Addr]knowledge // what the partner must know by what was said, in this life or before
+	known  map[netip.Addr]knowledge // what the partner must know by what was said, in this life or before
+	unsure []failover.Binding       // what that is, too, if the write in which the power went got through
 }
 
 // knowledge is what the partner is known to know of one binding.
@@ -157,6 +158,12 @@ func (s *server) boot() {
 		s.m.fail("I10", netip.Addr{}, "%s does not start: %v", s.name, err)
 		return
 	}
+	for _, u := range s.unsure {
+		if l := s.book.Get(u.Addr); l.Status == u.Status && l.Client == u.Client && !l.KnownExpiry().Before(u.PotentialExpiry) {
+			s.learn(u)
+		}
+	}
+	s.unsure = nil
 	s.book.Observe(s.pool)
 	s.cfg.Pools = []*pool.Pool{s.pool}
 	peer, _ := s.book.Peer(relationship)
