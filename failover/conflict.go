@@ -26,7 +26,7 @@ func (c Conflict) Doubled() bool {
 func (m *Machine) conflict(l lease.Lease, b Binding, accepted bool) {
 	c := Conflict{Addr: l.Addr, Ours: l, Theirs: b, Accepted: accepted}
 	told := m.queue.entries[l.Addr]
-	unseen := l.Unacked && told != nil && told.number <= m.unseen
+	unseen := l.Unacked && told != nil && told.changed <= m.unseen
 	if !c.Doubled() && (!unseen || l.Status.Available() || b.Status.Available()) {
 		return
 	}

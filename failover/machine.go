@@ -55,7 +55,7 @@ type Machine struct {
 
 	queue     updates
 	answer    *answer    // of the partner's UPDREQ or UPDREQALL; nil if there is none
-	unseen    uint64     // updates up to this one were queued before this connection: the partner acted without them
+	unseen    uint64     // changes up to this one were made before this connection: the partner acted without them
 	waitUntil time.Time  // end of RECOVER-WAIT
 	freeAt    time.Time  // next look at ended leases in PARTNER-DOWN; zero if none is planned
 	fenceAt   time.Time  // when the fence is asked whether the partner is down; zero if it is not asked

@@ -17,12 +17,13 @@ type updates struct {
 
 // update is one binding to be told: waiting, in flight, or held back because the partner refused it.
 type update struct {
-	addr   netip.Addr
-	number uint64 // grows in the order of queueing
-	phase  phase
-	again  bool        // changed while in flight: tell it once more
-	xid    uint32      // of the update in flight
-	told   lease.Lease // what it says
+	addr    netip.Addr
+	number  uint64 // grows in the order of queueing
+	changed uint64 // the last number when the binding changed
+	phase   phase
+	again   bool        // changed while in flight: tell it once more
+	xid     uint32      // of the update in flight
+	told    lease.Lease // what it says
 }
 
 type phase uint8
@@ -45,11 +46,13 @@ func (q *updates) add(a netip.Addr) {
 		u = &update{addr: a}
 		q.entries[a] = u
 		q.enqueue(u)
-	case u.phase == inFlight:
-		u.again = true
 	case u.phase == held:
 		q.enqueue(u)
+	default:
+		q.next++
+		u.again = u.phase == inFlight
 	}
+	u.changed = q.next
 }
 
 func (q *updates) enqueue(u *update) {

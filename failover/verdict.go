@@ -14,22 +14,23 @@ type verdict uint8
 const (
 	accept     verdict = iota // in any case
 	oneClient                 // if it is of the same client and not older; another client's only by a secondary
-	ifNewer                   // if the partner spoke to the client later than we did
+	ifHeard                   // if the partner has heard of what we told the client
 	ifLapsed                  // if what we told the client is over
-	ifStanding                // as ifNewer, and if what the partner told the client is not over
+	ifStanding                // if what the partner told the client is not over, or it spoke to the client later
 )
 
 // verdicts is the table of draft 7.1.3: the status on our record down, the partner's across. Where ISC dhcpd judges
 // by the end of the lease and not by the client's last transaction, and so sends what the draft would refuse, the
-// table takes what can do no harm.
+// table takes what can do no harm. Where one server has given a lease and the other, unheard, was given it back, the draft
+// asks which came later. Two clocks do not tell that for certain: the lease stands, and ends by time.
 var verdicts = [lease.Backup + 1][lease.Backup + 1]verdict{
 	lease.Active: {
-		lease.Free: ifLapsed, lease.Active: oneClient, lease.Expired: ifLapsed, lease.Released: ifNewer,
-		lease.Abandoned: ifNewer, lease.Reset: ifNewer, lease.Backup: ifLapsed,
+		lease.Free: ifLapsed, lease.Active: oneClient, lease.Expired: ifLapsed, lease.Released: ifHeard,
+		lease.Abandoned: ifHeard, lease.Reset: ifHeard, lease.Backup: ifLapsed,
 	},
 	lease.Expired:  {lease.Active: ifStanding},
-	lease.Released: {lease.Active: ifNewer},
-	lease.Reset:    {lease.Active: ifNewer},
+	lease.Released: {lease.Active: ifStanding},
+	lease.Reset:    {lease.Active: ifStanding},
 	// Free, Abandoned, Backup: whatever the partner says of them.
 }
 
@@ -83,7 +84,7 @@ func judge(role Role, now, theirs time.Time, l lease.Lease, b Binding) *refusal 
 	if l.Unacked {
 		lapsed = !l.Expiry.After(now) // the partner cannot know of this end
 	}
-	newer := overtakes(b, l)
+	newer := newerThan(b, l)
 	switch v := verdicts[l.Status][b.Status]; v {
 	case oneClient:
 		switch {
@@ -97,8 +98,8 @@ func judge(role Role, now, theirs time.Time, l lease.Lease, b Binding) *refusal 
 		case role == Primary:
 			return &refusal{RejectFatalConflict, fmt.Sprintf("%v: in use by another client", l.Addr)}
 		}
-	case ifNewer, ifStanding:
-		if l.Unacked && !newer && !(v == ifStanding && b.Expiry.After(now)) {
+	case ifHeard, ifStanding:
+		if l.Unacked && (v == ifHeard || !newer && !b.Expiry.After(now)) {
 			return outdated()
 		}
 		if l.Status == lease.Active && !b.Client.IsZero() && !b.Client.Is(l.Client) && !lapsed {
@@ -121,21 +122,6 @@ func newerThan(b Binding, l lease.Lease) bool {
 	return b.LastTransaction.After(l.LastTransaction)
 }
 
-// overtakes reports whether the partner's update counts against what we have on record and it has not heard of.
-func overtakes(b Binding, l lease.Lease) bool {
-	switch {
-	case l.Status == lease.Active && takesAway(b.Status):
-		return takenBack(b.LastTransaction, l.LastTransaction)
-	case takesAway(l.Status) && b.Status == lease.Active:
-		return !takenBack(l.LastTransaction, b.LastTransaction)
-	}
-	return newerThan(b, l)
-}
-
-// takenBack reports whether a client that one server heard when it gave a lease back has not been given it anew by the
-// other, which it heard at held, since. Their clocks may differ: if that is not certain the lease stands until it ends.
-func takenBack(back, held time.Time) bool { return back.After(held.Add(maxSkew)) }
-
 // outranks reports whether our own update of an address, told and not answered yet, beats the partner's that crossed
 // it. Both partners see such a duel, and each must come to the same end: that exactly one of the two counts. So the
 // rule looks at what the two were told, and at no clock. It is for two Tandems; see outranksISC.
@@ -146,18 +132,8 @@ func outranks(role Role, told lease.Lease, b Binding) bool {
 		return told.LastTransaction.After(b.LastTransaction)
 	case ours == theirs:
 		return role == Primary
-	case ours && takesAway(b.Status):
-		return !takenBack(b.LastTransaction, told.LastTransaction)
-	case theirs && takesAway(told.Status):
-		return takenBack(told.LastTransaction, b.LastTransaction)
 	}
-	return ours // a lease that stands beats one that ended and an address that is free
-}
-
-// takesAway reports whether a lease comes into this status because somebody wants it to end: it counts against a grant
-// if it came later.
-func takesAway(s lease.Status) bool {
-	return s == lease.Released || s == lease.Abandoned || s == lease.Reset
+	return ours // a lease that stands beats one that ended, for whatever reason, and an address that is free
 }
 
 // outranksISC is the rule of an ISC dhcpd, by which both end alike in most cases, if the partner follows it.

@@ -248,7 +248,7 @@ func (c *client) bind(msg message) {
 	c.addr, c.server = msg.addr, msg.server
 	c.since, c.end = msg.sentAt, msg.sentAt+time.Duration(msg.time)*time.Second
 	c.m.report.Acks++
-	c.missed, c.excused = 0, false
+	c.missed, c.excused = 0, msg.sentAt < c.m.servers[msg.server].lost
 	c.m.noted('b', c.id, []byte(c.addr.String()))
 	c.m.tracef("client %d has %v from %s until %.3f", c.id, c.addr, c.m.servers[c.server].name, c.end.Seconds())
 	c.m.checkHolder(c)

@@ -213,6 +213,7 @@ func (m *Model) lose(s *server) {
 	s.die(true)
 	m.tracef("%s loses its ledger", s.name)
 	s.store.lose()
+	s.lost = m.now
 	clear(s.known)
 	for _, c := range m.clients {
 		if c.server == s.id {

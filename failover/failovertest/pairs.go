@@ -23,7 +23,7 @@ type pairTable map[failover.State][]failover.State
 // pairs are the states in which the two may be at one moment: the primary's down, the secondary's across. One of a pair
 // beside PARTNER-DOWN is dead, or silent, or has not been heard yet.
 var pairs = pairTable{
-	none:        {recovers, interrupted},
+	none:        {recovers, interrupted, down},
 	recovers:    {none, recovers, recovered, normal, interrupted, down, paused},
 	waits:       {recovers, recovered, interrupted, down, paused},
 	recovered:   {recovers, recovered, normal, interrupted, down, paused},
@@ -41,14 +41,14 @@ var seldom = pairTable{
 	none:        {waits, recovered, normal, paused, shut}, // of a ledger that has just been lost
 	normal:      {conflict},                               // its word that it recovered has crossed PARTNER-DOWN
 	waits:       {shut},
+	recovered:   {shut},
 	interrupted: {shut}, // it has not noticed yet that it is not heard
 	paused:      {shut},
-	shut:        {waits, interrupted, paused},
+	shut:        {waits, recovered, interrupted, paused},
 }
 
 // afterRuin are those that are reached only after a ruinous fault.
 var afterRuin = pairTable{
-	none:        {down},
 	recovers:    {waits},
 	recovered:   {waits},
 	interrupted: {conflict},

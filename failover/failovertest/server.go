@@ -54,6 +54,7 @@ type server struct {
 	store *store
 	term  time.Duration // what it gives without a partner
 	held  bool          // an operator, or the fence, keeps it from running
+	lost  time.Duration // when it last lost its ledger
 
 	// Of one life.
 	alive    bool
