@@ -15,10 +15,10 @@ import (
 // mayHavePromised reports whether this server may have promised the address for longer than the partner's update b of it
 // says, and has no record l of that.
 func (m *Machine) mayHavePromised(now time.Time, l lease.Lease, b Binding) bool {
-	if !m.blank || m.stored() != Recover || !l.IsVirgin() || b.Client.IsZero() {
+	if !m.blank || m.stored() != Recover || !l.IsVirgin() || b.Status.Available() {
 		return false
 	}
-	return (b.Status == lease.Active || b.Status == lease.Expired) && m.forgotten(b).After(later(now, b.Expiry))
+	return m.forgotten(b).After(later(now, b.Expiry))
 }
 
 // forgotten is the latest end that this server can have promised for what the partner tells in b, and have lost.
@@ -26,10 +26,13 @@ func (m *Machine) forgotten(b Binding) time.Time {
 	return earlier(later(b.PotentialExpiry, b.Expiry).Add(m.mclt()), lease.FromUnix(maxTime))
 }
 
-// presume puts the lease on record as if this server had promised all that it may have. An end of the lease is refused.
+// presume puts the lease on record as if this server had promised all that it may have. An end of the lease is refused. Of
+// an address whose client the partner does not tell nobody can be the holder on record: it is out of use for as long.
 func (m *Machine) presume(now time.Time, l lease.Lease, b Binding) *refusal {
-	over := b.Status != lease.Active
-	b.Status = lease.Active
+	over := b.Status.Ending()
+	if b.Status = lease.Active; b.Client.IsZero() {
+		b.Status = lease.Abandoned
+	}
 	n := m.merge(now, l, b)
 	n.Expiry = m.forgotten(b)
 	n.SentPotentialExpiry, n.Unacked = n.Expiry, true

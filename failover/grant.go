@@ -84,7 +84,9 @@ func (m *Machine) changed(now, ahead time.Time, c lease.Change) error {
 		}
 		l = m.over(ended(l, lease.Released, now))
 	case lease.Abandoned:
-		l.Client, l.SentPotentialExpiry = lease.Client{}, l.Expiry
+		if l.Client, l.SentPotentialExpiry = (lease.Client{}), l.Expiry; old.PartnerStatus() == lease.Active {
+			l.SentPotentialExpiry = later(l.Expiry, old.LatestPromise()) // see ended
+		}
 		l.HostName, l.VendorClass, l.RelayInfo = "", "", ""
 	default:
 		return fmt.Errorf("failover: %v cannot become %v for a client", l.Addr, l.Status)

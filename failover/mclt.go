@@ -61,12 +61,12 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// ended is l in a status in which nothing is promised any more, as of now. Of a lease that ended by time the partner is
-// told, as ISC dhcpd tells it, up to when it was allowed to think that there is one: it may have promised as much to the
+// ended is l in a status in which nothing is promised any more, as of now. The partner is told, as ISC dhcpd tells it of a
+// lease that ended by time, up to when it was allowed to think that there is one: it may have promised as much to the
 // client, and lost its record since. If it was never told of the lease at all, that is nothing.
 func ended(l lease.Lease, status lease.Status, now time.Time) lease.Lease {
 	sent := now
-	if status == lease.Expired && l.PartnerStatus() == lease.Active {
+	if l.PartnerStatus() == lease.Active {
 		sent = later(now, l.LatestPromise())
 	}
 	l.Status = status

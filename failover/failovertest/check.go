@@ -70,7 +70,7 @@ func (s *server) checkStep(b *batch, was failover.State, it item, e failover.Eff
 				} else if ok {
 					b.learnt = append(b.learnt, u)
 					s.checkTaken(u, s.lease(b, u.Addr))
-				} else if u.Status == lease.Expired {
+				} else if u.Status.Ending() {
 					// It is refused that the lease is over, and told until when the partner thinks that it may last.
 					u.Status = lease.Active
 					b.learnt = append(b.learnt, u)
@@ -247,6 +247,9 @@ func (s *server) checkMove(was failover.State, ev failover.Event) {
 	case failover.PartnerDown:
 		s.downSince = s.clock()
 		s.m.down = true
+		if s.addrs.Ranges[0] != s.m.servers[1-s.id].addrs.Ranges[0] && !s.m.unequal {
+			s.m.ruin() // what it does with addresses that the other does not have it cannot tell
+		}
 		why := was == failover.Startup || s.machine.Status().Partner == failover.Shutdown
 		switch ev := ev.(type) {
 		case failover.Order:

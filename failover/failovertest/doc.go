@@ -64,7 +64,9 @@
 //	one ledger lost                             h   h   h   h3  h   h   h   p   h
 //	one ledger lost while addresses are
 //	  out of the pool, or its owner served
-//	  while its partner was down                d   h   h   d   d   d   d   d   h
+//	  while its partner was down                d   h   d   d   d   d   d   d   h
+//	partner-down while one of the two has
+//	  addresses out of the pool                 d   h   d   d   d   d   d   d   h
 //	both ledgers lost                           d   h   h   d   d   d   d   p   h
 //	a ledger put back, and the order recover    d   d   h   d   d   d   d   p   h
 //	a ledger put back, and nobody says so       d   d   h   d   d   d   d   d   h

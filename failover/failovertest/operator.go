@@ -226,8 +226,8 @@ func (m *Model) lose(s *server) {
 func (s *server) reload() {
 	s.addrs = s.m.target
 	switch other := s.m.servers[1-s.id]; failover.State(other.store.peers[relationship].State) {
-	case none, recovers:
-		s.m.ruin() // of addresses that are out of the pool just now, nobody will tell it
+	case none, recovers, down:
+		s.m.ruin() // of addresses that are out of the pool just now, nobody tells it
 		s.m.stale = true
 	}
 	if s.alive {
