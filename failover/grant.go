@@ -82,7 +82,9 @@ func (m *Machine) changed(now, ahead time.Time, c lease.Change) error {
 		if old.Status != lease.Active || !old.Client.Is(l.Client) {
 			return fmt.Errorf("%w: %v is %v", ErrTaken, l.Addr, old.Status)
 		}
-		l = m.over(ended(l, lease.Released, now))
+		gone := old
+		gone.LastTransaction = l.LastTransaction
+		l = m.over(ended(gone, lease.Released, now))
 	case lease.Abandoned:
 		if l.Client, l.SentPotentialExpiry = (lease.Client{}), l.Expiry; old.PartnerStatus() == lease.Active {
 			l.SentPotentialExpiry = later(l.Expiry, old.LatestPromise()) // see ended

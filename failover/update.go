@@ -110,6 +110,9 @@ func (m *Machine) bindingOf(now time.Time, l lease.Lease) Binding {
 	if l.Status.Available() {
 		b.Expiry = earlier(b.Expiry, now)
 	}
+	if l.Status == lease.Released && m.partnerIsISC() {
+		b.PotentialExpiry = l.Expiry // it tells the end of what the client gave back, too
+	}
 	return b
 }
 

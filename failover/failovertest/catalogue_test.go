@@ -47,10 +47,21 @@ var catalogue = []struct {
 		s.secondary().die(true)
 		s.pass(time.Minute)
 		s.down(s.primary(), false)
-		s.pass(3 * time.Hour)
-		s.ruin() // nobody may do what follows
+		var absent []*client
+		for _, c := range s.clients {
+			if c.holds() && len(absent) < 4 {
+				absent = append(absent, c)
+				s.off(c)
+			}
+		}
+		s.pass(3 * time.Hour) // others get their addresses
+		s.ruin()              // nobody may do what follows
 		s.primary().die(true)
 		s.secondary().boot()
+		s.pass(time.Minute)
+		for _, c := range absent {
+			c.reboot()
+		}
 		s.pass(3 * time.Hour)
 		s.primary().boot()
 	}},
