@@ -69,8 +69,9 @@ func (m *Machine) partnerState(now time.Time, r *StateReport) {
 		m.peer.Partner, m.peer.PartnerSince = uint8(r.State), now
 		m.out.peer(m.peer)
 	}
-	if m.stored() == PartnerDown && r.Startup {
-		// Draft 9.4: it has not decided yet what it will be.
+	if m.stored() == PartnerDown && r.Startup && (r.State != PartnerDown || m.startup.IsZero()) {
+		// Draft 9.4: it has not decided yet what it will be. Two that come up in PARTNER-DOWN must not wait for each other
+		// until both may serve.
 		return
 	}
 	m.meet(now)

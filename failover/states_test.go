@@ -182,6 +182,33 @@ func TestPotentialConflict(t *testing.T) {
 	}
 }
 
+// TestBothComeUpInPartnerDown starts two servers at once that were both ordered into PARTNER-DOWN, each while the other was
+// not there. Neither must wait for the other to decide until both serve.
+func TestBothComeUpInPartnerDown(t *testing.T) {
+	w, p, s := normal(t, 20)
+	w.cut(errors.New("split"))
+	for _, n := range w.nodes {
+		if err := n.order(OrderPartnerDown); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, n := range w.nodes {
+		n.crash()
+		n.state(Startup)
+	}
+	w.connect()
+	w.deliver(0)
+	for _, n := range w.nodes {
+		if st := n.machine.State(); services[st] == survivor {
+			t.Errorf("%s serves in %v beside a peer that it hears", n.name, st)
+		}
+	}
+	w.settle()
+	p.state(Normal)
+	s.state(Normal)
+	w.agree()
+}
+
 func TestConflictInterrupted(t *testing.T) {
 	w, p, s := normal(t, 20)
 	w.cut(errors.New("split"))
