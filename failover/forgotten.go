@@ -29,13 +29,13 @@ func (m *Machine) forgotten(b Binding) time.Time {
 // presume puts the lease on record as if this server had promised all that it may have. An end of the lease is refused. Of
 // an address whose client the partner does not tell nobody can be the holder on record: it is out of use for as long.
 func (m *Machine) presume(now time.Time, l lease.Lease, b Binding) *refusal {
-	over := b.Status.Ending()
+	held, over := b.Status, b.Status.Ending()
 	if b.Status = lease.Active; b.Client.IsZero() {
 		b.Status = lease.Abandoned
 	}
 	n := m.merge(now, l, b)
 	n.Expiry = m.forgotten(b)
-	n.SentPotentialExpiry, n.Unacked = n.Expiry, true
+	n.SentPotentialExpiry, n.Unacked, n.Rewind = n.Expiry, true, held
 	m.set(n)
 	if over {
 		return &refusal{RejectOutdated, fmt.Sprintf("%v: the client may hold it until %v", l.Addr, n.Expiry)}

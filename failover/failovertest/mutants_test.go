@@ -112,6 +112,8 @@ var mutantList = []mutant{
 		old: "(r.State != PartnerDown || m.startup.IsZero()) {", new: "(r.State != 0 || m.startup.IsZero()) {"},
 	{name: "nothing was forgotten", file: "failover/forgotten.go",
 		old: "if !m.blank ||", new: "if true || !m.blank ||"},
+	{name: "what a lost ledger promised is still free for the partner", file: "failover/forgotten.go",
+		old: "n.Expiry, true, held", new: "n.Expiry, true, 0"},
 	{name: "only what is new is asked in RECOVER", file: "failover/states.go",
 		old: "if m.stored() == Recover || m.owed {", new: "if m.stored() == 0 {"},
 	{name: "timers wait for a clock put back", file: "failover/timer.go",

@@ -33,7 +33,7 @@ var pairs = pairTable{
 	conflict:    {down, conflict},
 	done:        {normal, conflict},
 	paused:      {recovers, waits, recovered, normal, interrupted, down, paused},
-	shut:        {normal, down},
+	shut:        {recovers, normal, down},
 }
 
 // seldom are those that take a rare chance: an hour of worlds reaches them, a commit need not.
@@ -54,7 +54,6 @@ var afterRuin = pairTable{
 	interrupted: {conflict},
 	conflict:    {interrupted},
 	resolution:  {interrupted},
-	shut:        {recovers},
 }
 
 func (t pairTable) has(p [2]failover.State) bool {
