@@ -98,6 +98,34 @@ func TestEndOfALeaseThatStands(t *testing.T) {
 	}
 }
 
+// TestDuelOfTwoClients has each server give the address to a client of its own. Where one of the leases was over before the
+// other was given, that other one stands.
+func TestDuelOfTwoClients(t *testing.T) {
+	base := time.Unix(1_800_000_000, 0).UTC()
+	given := func(who byte, at time.Duration) lease.Lease {
+		return lease.Lease{Status: lease.Active, Client: mac(who), LastTransaction: base.Add(at), Expiry: base.Add(at + time.Hour)}
+	}
+	tell := func(l lease.Lease) Binding {
+		return Binding{Status: l.Status, Client: l.Client, LastTransaction: l.LastTransaction, Expiry: l.Expiry}
+	}
+	for _, c := range []struct {
+		primary, secondary time.Duration
+		wins               Role
+	}{
+		{0, 0, Primary},
+		{0, 30 * time.Minute, Primary}, // both stood at a time
+		{30 * time.Minute, 0, Primary},
+		{0, time.Hour, Primary},
+		{0, 2 * time.Hour, Secondary},
+		{2 * time.Hour, 0, Primary},
+	} {
+		p, s := given(1, c.primary), given(2, c.secondary)
+		if outranks(Primary, p, tell(s)) != (c.wins == Primary) || outranks(Secondary, s, tell(p)) != (c.wins == Secondary) {
+			t.Errorf("given by the primary at %v and by the secondary at %v: want that the %v's stands, on both sides", c.primary, c.secondary, c.wins)
+		}
+	}
+}
+
 // TestDuelOfAReleaseAndALease has one server hear that the client gives its lease back, and the other give it anew. Whatever
 // the clocks say of the order, the lease stands.
 func TestDuelOfAReleaseAndALease(t *testing.T) {

@@ -50,5 +50,5 @@ func promised(l lease.Lease, since time.Time, mclt time.Duration) time.Time {
 }
 
 // downSince is from when the partner is taken to be down. After a restart of our own it may have been up meanwhile,
-// unseen: then it is from the restart on.
-func (m *Machine) downSince() time.Time { return later(m.peer.Since, m.started) }
+// unseen: then it is from the restart on. Both are kept in whole seconds, and what it promised in that second counts.
+func (m *Machine) downSince() time.Time { return later(m.peer.Since, m.started).Add(time.Second) }

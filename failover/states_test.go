@@ -71,6 +71,10 @@ func TestPartnerDown(t *testing.T) {
 				t.Errorf("after MCLT to the second: %v, want more than MCLT", err)
 			}
 			w.pass(time.Second)
+			if _, err := n.take(mac(2), dead.cfg.Role.own()); !errors.Is(err, ErrNotMine) {
+				t.Errorf("MCLT after the second in which it went down: %v, want that this second counts", err)
+			}
+			w.pass(time.Second)
 			if _, err := n.take(mac(2), dead.cfg.Role.own()); err != nil {
 				t.Errorf("after MCLT: %v", err)
 			}

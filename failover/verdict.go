@@ -130,6 +130,10 @@ func outranks(role Role, told lease.Lease, b Binding) bool {
 	switch {
 	case ours && theirs && told.Client.Is(b.Client) && !told.LastTransaction.Equal(b.LastTransaction):
 		return told.LastTransaction.After(b.LastTransaction)
+	case ours && theirs && b.LastTransaction.After(told.Expiry):
+		return false // ours was over when theirs was given
+	case ours && theirs && told.LastTransaction.After(b.Expiry):
+		return true
 	case ours == theirs:
 		return role == Primary
 	}

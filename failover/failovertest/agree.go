@@ -28,7 +28,7 @@ func (m *Model) checkSoon() {
 		m.until(began + wait) // anew after a restart: the pools are being made equal
 	}
 	for _, s := range m.servers {
-		if m.breach == nil && s.status.State != failover.Normal {
+		if m.breach == nil && s.whole() && s.status.State != failover.Normal { // it may have been told to recover meanwhile
 			m.fail("I9", netip.Addr{}, "all is well for %v, but %v", wait, s)
 		}
 	}
