@@ -144,7 +144,7 @@ func (s *server) checkUpdated(b *batch, xid uint32) {
 			x.Unacked, x.LastTransaction.After(y.LastTransaction), other.book.Get(a) != y:
 		case y.Unacked && y.Status != lease.Active && other.status.State == failover.Normal:
 			// Both ask on meeting again: what takes an address from a client is told when the other has been heard.
-		case s.m.slop > 0 && y.Status.Ending() && x.Status == lease.Active && x.Client.Is(y.Client) && x.Expiry.After(s.clock()):
+		case s.m.wrong() > 0 && y.Status.Ending() && x.Status == lease.Active && x.Client.Is(y.Client) && x.Expiry.After(s.clock()):
 			// By a clock that was wrong it is over.
 		default:
 			s.m.fail("I8", a, "after a full update %s has %s; %s had %s", s.name, show(x), other.name, show(y))

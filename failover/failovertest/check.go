@@ -13,7 +13,7 @@ import (
 // checkHolder asks I1 of a client that has just received DHCPACK.
 func (m *Model) checkHolder(c *client) {
 	other := m.holders[c.addr]
-	if other != nil && other != c && !other.twin && !c.twin && other.addr == c.addr && other.end > m.now+2*m.slop {
+	if other != nil && other != c && !other.twin && !c.twin && other.addr == c.addr && other.end > m.now+2*m.wrong() {
 		if m.ruined {
 			m.report.Doubled++
 		} else {
@@ -28,7 +28,7 @@ func (m *Model) checkHolder(c *client) {
 }
 
 // exact reports whether what follows from the clocks being right, and from every promise being on record, holds.
-func (m *Model) exact() bool { return m.slop == 0 && !m.ruined }
+func (m *Model) exact() bool { return m.slop == 0 && m.kinds&ClockDrift == 0 && !m.ruined }
 
 // checkCovered asks the second half of I5: what the server gave is on its record until the client's end.
 func (s *server) checkCovered(c *client) {

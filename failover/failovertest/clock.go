@@ -26,6 +26,15 @@ func (c clock) when(t time.Time) time.Duration {
 	return c.since + time.Duration(d) + time.Microsecond
 }
 
+// wrong is the most that a clock was off, or is.
+func (m *Model) wrong() time.Duration {
+	most := m.slop
+	for _, s := range m.servers {
+		most = max(most, s.clk.off(m.now).Abs())
+	}
+	return most
+}
+
 // set puts the clock of s to so much ahead of the truth.
 func (s *server) set(offset time.Duration) {
 	m := s.m

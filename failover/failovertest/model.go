@@ -114,7 +114,7 @@ type Model struct {
 	stale     bool          // a server runs with a ledger that was put back, and was not told to recover
 	unequal   bool          // the pools differ for good
 	down      bool          // a server was in PARTNER-DOWN
-	slop      time.Duration // the most that a clock was off
+	slop      time.Duration // the most that a clock was off when it was set
 	target    pool.Config   // the pool as last configured; zero if it never changed
 	disturbed time.Duration // when something last began or ended to go wrong
 	guard     time.Duration // until when nothing may come between the two servers
