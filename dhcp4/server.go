@@ -17,8 +17,8 @@ import (
 // must not be changed once Serve is called.
 //
 // For each Conn one goroutine reads and one writes, in batches; in between, workers call the Handler, which may take its
-// time, for one to make a lease durable; but the messages of one client are handled one after another, as they came. All
-// are bounded, and past the bound datagrams are counted and dropped: a client asks again. A server at work allocates
+// time, for one to make a lease durable; a Handler that is a Starter is called by who reads, and by workers only where it
+// must wait. The messages of one client are handled one after another, as they came. All are bounded, and past the bound datagrams are counted and dropped: a client asks again. A server at work allocates
 // nothing for a datagram.
 type Server struct {
 	Handler Handler
@@ -110,6 +110,7 @@ func (s *Server) Serve(ctx context.Context, conns ...Conn) error {
 	}
 	readers.Wait()
 	hurry := time.AfterFunc(cmp.Or(s.DrainTimeout, defaultDrainTimeout), l.cancel)
+	l.jobs.Wait()
 	close(l.queue)
 	l.workers.Wait()
 	hurry.Stop()

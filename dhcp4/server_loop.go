@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +22,7 @@ type job struct {
 	in       []byte       // room for a request
 	out      []byte       // room for an answer
 	hw       [hwRoom]byte // room for Datagram.HWAddr
+	started
 }
 
 // hwRoom is as long as chaddr can be.
@@ -40,16 +39,22 @@ type served struct {
 //	read, one a Conn -> queue -> work, up to maxWorkers -> answers -> write, one a Conn
 //	       +<------------------------- free jobs <-----------------------+
 //
+// Where the Handler is a Starter, read has it begin on each request, and the queue is for what must be waited for:
+//
+//	read, one a Conn -> pending -> answers -> write, one a Conn
+//
 // No channel ever blocks a sender, because there are no more jobs than each has room for.
 type loop struct {
 	*Server
-	log    *zap.Logger
-	conns  []*served
-	queue  chan *job
-	ctx    context.Context // of the handlers
-	cancel context.CancelFunc
+	starter Starter // the Handler, if it is one
+	log     *zap.Logger
+	conns   []*served
+	queue   chan *job
+	ctx     context.Context // of the handlers
+	cancel  context.CancelFunc
 
 	workers sync.WaitGroup
+	jobs    sync.WaitGroup // in flight
 	order   order
 
 	mu                  sync.Mutex
@@ -60,6 +65,9 @@ type loop struct {
 
 func newLoop(ctx context.Context, s *Server, conns []Conn) *loop {
 	l := &loop{Server: s, log: s.Logger, maxWorkers: cmp.Or(s.Workers, defaultWorkers)}
+	if h, ok := s.Handler.(Starter); ok && h.Self() == any(s.Handler) {
+		l.starter = h
+	}
 	l.maxJobs = max(cmp.Or(s.MaxInFlight, defaultMaxInFlight), l.maxWorkers)
 	l.queue = make(chan *job, l.maxJobs)
 	l.ctx, l.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -95,6 +103,16 @@ func (l *loop) give(j *job) {
 	l.mu.Lock()
 	l.free = append(l.free, j)
 	l.mu.Unlock()
+	l.jobs.Done()
+}
+
+// forget makes room for another job than one that cannot be used again.
+func (l *loop) forget() {
+	l.counters.inFlight.Add(-1)
+	l.mu.Lock()
+	l.made--
+	l.mu.Unlock()
+	l.jobs.Done()
 }
 
 // handOver puts j in the queue. If no worker takes it at once, then it starts one more.
@@ -122,9 +140,7 @@ func (l *loop) read(ctx context.Context, c *served) error {
 		n, err := c.ReadBatch(ds)
 		now := time.Now()
 		l.counters.received.Add(uint64(n))
-		for i := range ds[:n] {
-			l.accept(&ds[i], c, now)
-		}
+		l.acceptAll(ds[:n], c, now)
 		if err == nil {
 			failures, pause = 0, minReadPause
 			continue
@@ -147,6 +163,17 @@ func (l *loop) read(ctx context.Context, c *served) error {
 	}
 }
 
+// acceptAll hands over what has come together.
+func (l *loop) acceptAll(ds []Datagram, c *served, now time.Time) {
+	if l.starter != nil && len(ds) > 1 {
+		l.starter.Hold()
+		defer l.starter.Release()
+	}
+	for i := range ds {
+		l.accept(&ds[i], c, now)
+	}
+}
+
 // accept hands over one datagram, unless there is no room for it, and leaves d with a free buffer.
 func (l *loop) accept(d *Datagram, c *served, now time.Time) {
 	if len(d.Data) > maxDatagram {
@@ -162,7 +189,10 @@ func (l *loop) accept(d *Datagram, c *served, now time.Time) {
 	j.in, d.Data = d.Data, j.in
 	j.client = clientOf(j.in)
 	l.counters.inFlight.Add(1)
+	l.jobs.Add(1)
 	switch turn, waits := l.order.enter(j); {
+	case turn && l.starter != nil:
+		l.start(j)
 	case turn:
 		l.handOver(j)
 	case !waits:
@@ -181,6 +211,10 @@ func (l *loop) work() {
 				req = new(workRequest) // the handler left it in the midst of something
 			}
 			j = l.order.leave(client)
+			if j != nil && l.starter != nil {
+				l.start(j)
+				j = nil
+			}
 		}
 	}
 }
@@ -193,39 +227,24 @@ type workRequest struct {
 
 // answer works on one job, which is then on its way to the writer, or free. It reports false if the handler panicked.
 func (l *loop) answer(j *job, req *workRequest) (sound bool) {
-	dropped, err := DropPanic, error(nil)
 	defer func() {
-		if sound {
-			return
+		if !sound {
+			l.panicked(j, recover())
 		}
-		l.counters.dropped[DropPanic].Add(1)
-		l.log.Error("handler panicked", zap.Any("panic", recover()), zap.ByteString("stack", debug.Stack()),
-			zap.Stringer("src", j.Src), zap.Binary("datagram", j.in))
-		l.give(j)
 	}()
-	sent := false
-	if dropped, sent, err = l.handle(j, req); err != nil {
-		l.drop(dropped, &j.Datagram, j.received, err)
-	}
-	if !sent {
+	if reason, err := l.decode(j, req); err != nil {
+		l.drop(reason, &j.Datagram, j.received, err)
 		l.give(j)
+		return true
 	}
+	reply, err := l.Handler.ServeDHCP(l.ctx, &req.Request)
+	l.conclude(j, req, reply, err)
 	return true
 }
 
-// handle decodes, asks the handler and encodes. It reports whether an answer is on its way, or an error and what it
+// encode has what the handler says of j written. It reports whether an answer is on its way, or an error and what it
 // counts as.
-func (l *loop) handle(j *job, req *workRequest) (reason DropReason, sent bool, err error) {
-	if len(j.Data) > 0 && OpCode(j.Data[0]) != OpcodeBootRequest {
-		return DropNotRequest, false, fmt.Errorf("dhcp4: op is %v", OpCode(j.Data[0]))
-	}
-	if err := req.message.UnmarshalBinary(j.Data); err != nil {
-		return DropUndecodable, false, err
-	}
-	r := &req.Request
-	r.Message, r.Received, r.Link, r.Local, r.Src, r.Dst = &req.message, j.received, j.Link, j.Local, j.Src, j.Dst
-	r.Reply.Reset()
-	reply, err := l.Handler.ServeDHCP(l.ctx, r)
+func (l *loop) encode(j *job, req *workRequest, reply *Message, err error) (reason DropReason, sent bool, _ error) {
 	switch {
 	case errors.Is(err, ErrRateLimited):
 		return DropRateLimited, false, err
@@ -242,7 +261,7 @@ func (l *loop) handle(j *job, req *workRequest) (reason DropReason, sent bool, e
 	if destination == nil {
 		destination = DestinationOf
 	}
-	j.address(destination(r.Message, reply, j.Src), reply)
+	j.address(destination(req.Message, reply, j.Src), reply)
 	j.conn.answers <- j
 	return 0, true, nil
 }

@@ -67,6 +67,7 @@ type Endpoint struct {
 	lenient    atomic.Int64 // how many more updates than Config.MaxUnacked are announced: see drop
 	tasks      sync.WaitGroup
 	stopped    chan struct{}
+	submitted  submissions
 
 	connects   newest
 	complaints complaints
@@ -83,6 +84,17 @@ type item struct {
 	event Event
 	link  *link
 	done  chan error
+	then  func(error) // is called instead of done
+}
+
+// tell says what became of the event to whoever asked for it.
+func (it item) tell(err error) {
+	switch {
+	case it.then != nil:
+		it.then(err)
+	case it.done != nil:
+		it.done <- err
+	}
 }
 
 // NewEndpoint returns an Endpoint over the Book, to which the pools of cfg must have been made observers. It returns
@@ -105,6 +117,7 @@ func NewEndpoint(cfg Config, book *lease.Book, o Options) (*Endpoint, error) {
 		cfg: cfg.withDefaults(), transport: o.Transport, log: o.Logger, book: book, machine: m,
 		clock: o.Clock, fence: o.Fence, conflict: o.Conflict, differ: o.Difference, patience: newPatience(),
 		inbox: make(chan item, maxInbox), calls: make(chan item, maxInbox), stopped: make(chan struct{}),
+		submitted: submissions{wake: make(chan struct{}, 1)},
 	}
 	if e.log == nil {
 		e.log = zap.NewNop()
@@ -131,6 +144,9 @@ func (e *Endpoint) Run(ctx context.Context) error {
 	defer func() {
 		cancel()
 		close(e.stopped)
+		for _, it := range append(e.submitted.end(), drain(e.calls, nil)...) {
+			it.tell(ErrStopped)
+		}
 		e.tasks.Wait()
 	}()
 	e.process(ctx, []item{{event: Started{}}})
@@ -161,11 +177,12 @@ func (e *Endpoint) next(ctx context.Context) []item {
 		items = append(items, it)
 	case it := <-e.inbox:
 		items = append(items, it)
+	case <-e.submitted.wake:
 	case <-tick:
 		items = append(items, item{event: Tick{}})
 	case <-ctx.Done():
 	}
-	return drain(e.inbox, drain(e.calls, items))
+	return drain(e.inbox, drain(e.calls, e.submitted.take(items)))
 }
 
 // drain appends what waits in c, at most maxBatch items.
@@ -185,7 +202,7 @@ func drain(c <-chan item, items []item) []item {
 func (e *Endpoint) process(ctx context.Context, items []item) {
 	now := e.now()
 	all := newCollector()
-	var granted []chan error
+	var granted []item
 	for _, it := range items {
 		if it.link != nil && all.Close != nil || !e.admit(it) {
 			continue // of a connection that is gone, or is about to be dropped below
@@ -194,12 +211,12 @@ func (e *Endpoint) process(ctx context.Context, items []item) {
 		if _, ok := it.event.(Disconnected); ok {
 			all.Send = nil // what it was meant for is gone
 		}
-		if it.done != nil {
-			if effects.Refused != nil {
-				it.done <- effects.Refused
-			} else {
-				granted = append(granted, it.done)
-			}
+		switch {
+		case it.done == nil && it.then == nil:
+		case effects.Refused != nil:
+			it.tell(effects.Refused)
+		default:
+			granted = append(granted, it)
 		}
 		all.add(effects)
 	}
@@ -207,8 +224,8 @@ func (e *Endpoint) process(ctx context.Context, items []item) {
 	e.machine.Settle(err)
 	e.publish()
 	if err != nil {
-		for _, done := range granted {
-			done <- fmt.Errorf("failover: not committed: %w", err)
+		for _, it := range granted {
+			it.tell(fmt.Errorf("failover: not committed: %w", err))
 		}
 		e.retry = now.Add(retryTime)
 		e.log.Error("failover peer " + e.cfg.Name + ": commit failed, nothing is promised: " + err.Error())
@@ -231,8 +248,8 @@ func (e *Endpoint) process(ctx context.Context, items []item) {
 			all.Close = err
 		}
 	}
-	for _, done := range granted {
-		done <- nil
+	for _, it := range granted {
+		it.tell(nil)
 	}
 	e.ackWaits.saved(all.Save.Changes)
 	if all.Close != nil {
@@ -318,9 +335,7 @@ func (e *Endpoint) drop(ctx context.Context, cause error) {
 // leave ends the connection and answers whoever waits.
 func (e *Endpoint) leave(items []item) {
 	for _, it := range items {
-		if it.done != nil {
-			it.done <- ErrStopped
-		}
+		it.tell(ErrStopped)
 	}
 	if e.link != nil {
 		e.bye(RejectUnknown, "server is stopping")

@@ -28,9 +28,10 @@ type BookConfig struct {
 // Book is the live picture over a Store: each durable Lease, found by address or by client. It is the only way to
 // change what the Store holds. A Book keeps its leases packed, some 120 octets each with their indexes.
 type Book struct {
-	store   Store
-	scopeOf func(netip.Addr) Scope
-	seed    maphash.Seed
+	store     Store
+	submitter Submitter // the Store, if it is one
+	scopeOf   func(netip.Addr) Scope
+	seed      maphash.Seed
 
 	mu        sync.RWMutex
 	byAddr    paged.Map[*record]
@@ -38,6 +39,7 @@ type Book struct {
 	busy      map[uint32]struct{} // addresses that an Apply is making durable now
 	peers     map[string]Peer
 	observers []Observer
+	spares    []*submission // to be used again
 }
 
 // OpenBook loads what the Store holds. The caller closes the Store, after the last Apply.
@@ -52,6 +54,9 @@ func OpenBook(ctx context.Context, s Store, cfg BookConfig) (*Book, error) {
 	}
 	if b.scopeOf == nil {
 		b.scopeOf = func(netip.Addr) Scope { return 0 }
+	}
+	if sub, ok := s.(Submitter); ok && sub.Self() == any(s) {
+		b.submitter = sub
 	}
 	leases, peers, err := s.Load(ctx)
 	if err != nil {
@@ -194,6 +199,12 @@ func (b *Book) Apply(ctx context.Context, batch Batch) error {
 		return err
 	}
 	err := b.store.Apply(ctx, batch)
+	b.applied(batch, err)
+	return err
+}
+
+// applied makes visible what the Store says of a batch that was claimed.
+func (b *Book) applied(batch Batch, err error) {
 	b.mu.Lock()
 	for _, c := range batch.Changes {
 		delete(b.busy, number(c.New.Addr))
@@ -209,14 +220,13 @@ func (b *Book) Apply(ctx context.Context, batch Batch) error {
 	observers := b.observers
 	b.mu.Unlock()
 	if err != nil {
-		return err
+		return
 	}
 	for _, c := range batch.Changes {
 		for _, o := range observers {
 			o.Changed(normal(c.New.Addr, c.Old), c.New)
 		}
 	}
-	return nil
 }
 
 // claim marks the addresses of the batch as being changed, or none if one of them is not as its Change says.

@@ -80,6 +80,18 @@ func (m *Memory) Apply(ctx context.Context, b Batch) error {
 	return nil
 }
 
+// Submit implements Submitter. It calls done before it returns.
+func (m *Memory) Submit(b Batch, done func(error)) { done(m.Apply(context.Background(), b)) }
+
+// Hold implements Submitter: nothing is ever put off.
+func (m *Memory) Hold() {}
+
+// Release implements Submitter.
+func (m *Memory) Release() {}
+
+// Self implements Submitter.
+func (m *Memory) Self() any { return m }
+
 // Close implements Store. What Memory holds stays, and Reopen gives it back.
 func (m *Memory) Close() error {
 	m.mu.Lock()

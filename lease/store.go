@@ -58,6 +58,21 @@ type Store interface {
 	Close() error
 }
 
+// Submitter is a Store that need not be waited for.
+type Submitter interface {
+	Store
+	// Submit is Apply, but that done is called with its result: once, by any goroutine, and perhaps before Submit returns.
+	// done must not wait for the Store. What b points to must stay as it is until then.
+	Submit(b Batch, done func(error))
+	// Hold says that more is about to be submitted, so that writing is better put off until Release, which follows at
+	// once: many may hold at a time.
+	Hold()
+	Release()
+	// Self returns the Store that Submit is of. A Store that embeds this one, and has an Apply of its own, is another, and
+	// nothing is submitted past it.
+	Self() any
+}
+
 // normal returns l with the zero Lease replaced by the virgin one of address a.
 func normal(a netip.Addr, l Lease) Lease {
 	if l == (Lease{}) {

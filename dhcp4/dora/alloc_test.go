@@ -24,20 +24,36 @@ func TestServesKnownClientsWithoutAllocating(t *testing.T) {
 		m.kind, m.server = dhcpRequest, serverAddr.String()
 		asks[n][1] = m.request(t, start)
 	}
-	n := 0
-	serve := func() {
-		n++
-		for _, req := range asks[n%clients] {
-			req.Received = start.Add(time.Duration(n) * time.Second)
-			if reply, err := w.server.ServeDHCP(context.Background(), req); err != nil || reply == nil {
-				t.Fatalf("%v, %v", reply, err)
+	for name, answer := range map[string]func(*dhcp4.Request) (*dhcp4.Message, error){
+		"served": func(req *dhcp4.Request) (*dhcp4.Message, error) { return w.server.ServeDHCP(context.Background(), req) },
+		"started": func() func(*dhcp4.Request) (*dhcp4.Message, error) {
+			var reply *dhcp4.Message
+			var err error
+			done := func(m *dhcp4.Message, e error) { reply, err = m, e } // a Memory does not wait
+			return func(req *dhcp4.Request) (*dhcp4.Message, error) {
+				reply, err = nil, nil
+				if m, pending, e := w.server.StartDHCP(context.Background(), req, done); !pending {
+					return m, e
+				}
+				return reply, err
+			}
+		}(),
+	} {
+		n := 0
+		serve := func() {
+			n++
+			for _, req := range asks[n%clients] {
+				req.Received = start.Add(time.Duration(n) * time.Second)
+				if reply, err := answer(req); err != nil || reply == nil {
+					t.Fatalf("%s: %v, %v", name, reply, err)
+				}
 			}
 		}
-	}
-	for range 10 * clients { // buffers have grown
-		serve()
-	}
-	if allocs := testing.AllocsPerRun(100, serve); allocs > 0 {
-		t.Errorf("%v allocations for a DHCPDISCOVER and a DHCPREQUEST", allocs)
+		for range 10 * clients { // buffers have grown
+			serve()
+		}
+		if allocs := testing.AllocsPerRun(100, serve); allocs > 0 {
+			t.Errorf("%s: %v allocations for a DHCPDISCOVER and a DHCPREQUEST", name, allocs)
+		}
 	}
 }

@@ -33,9 +33,11 @@ type Alone struct {
 	mu     sync.Mutex
 	next   time.Time          // when Run looks again; zero: when anything changes
 	spares []*[1]lease.Change // batches of one change, to be used again
+
+	submissions []*submission // to be used again
 }
 
-var _ Gate = (*Alone)(nil)
+var _ Submitter = (*Alone)(nil)
 
 // Reasons why Alone does not give an address.
 var (
@@ -89,6 +91,68 @@ func (a *Alone) Commit(ctx context.Context, c lease.Change) error {
 		a.endsAt(c.New.Expiry)
 	}
 	return nil
+}
+
+// submission is a change that was submitted. It is used again and again.
+type submission struct {
+	gate   *Alone
+	change lease.Change
+	done   func(error)
+	settle func(error) // is called by the Book
+}
+
+// Submit implements Submitter, if the Store of the Book can be submitted to.
+func (a *Alone) Submit(c lease.Change, done func(error)) bool {
+	s := a.submission()
+	c.New = settled(c.New)
+	s.change, s.done = c, done
+	if a.book.Submit(c, s.settle) {
+		return true
+	}
+	a.keep(s)
+	return false
+}
+
+// Hold implements Submitter.
+func (a *Alone) Hold() { a.book.Hold() }
+
+// Release implements Submitter.
+func (a *Alone) Release() { a.book.Release() }
+
+// Self implements Submitter.
+func (a *Alone) Self() any { return a }
+
+func (a *Alone) submission() *submission {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if n := len(a.submissions); n > 0 {
+		s := a.submissions[n-1]
+		a.submissions = a.submissions[:n-1]
+		return s
+	}
+	s := &submission{gate: a}
+	s.settle = s.end
+	return s
+}
+
+// end is called with what became of the change.
+func (s *submission) end(err error) {
+	a, l, done := s.gate, s.change.New, s.done
+	a.keep(s)
+	if err == nil && (l.Status == lease.Active || l.Status == lease.Abandoned) {
+		a.endsAt(l.Expiry)
+	}
+	done(err)
+}
+
+// keep takes s back.
+func (a *Alone) keep(s *submission) {
+	s.change, s.done = lease.Change{}, nil
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.submissions) < maxSpare {
+		a.submissions = append(a.submissions, s)
+	}
 }
 
 // spare returns a batch of one change.

@@ -42,6 +42,9 @@ func (s *Server) discover(ctx context.Context, q *query) (*dhcp4.Message, error)
 			s.offers.drop(q.key(n))
 			continue
 		}
+		if q.begun != nil && s.pings(q, n, &c) {
+			return nil, dhcp4.ErrMustWait
+		}
 		if !said {
 			s.about(zap.InfoLevel, q, "")
 			said = true
@@ -207,10 +210,7 @@ func (s *Server) pick(q *query, n *network) (candidate, bool) {
 // stops, or that the ledger cannot be written.
 func (s *Server) vacant(ctx context.Context, q *query, n *network, c *candidate) (bool, error) {
 	a := c.lease.Addr
-	if s.prober == nil || !c.settings.PingCheck.or(true) || c.facts.status == lease.Active {
-		return true, nil
-	}
-	if have, vacant := s.offers.of(q.now, q.key(n)); have == a && vacant {
+	if !s.pings(q, n, c) {
 		return true, nil
 	}
 	start := time.Now()
@@ -238,6 +238,15 @@ func (s *Server) vacant(ctx context.Context, q *query, n *network, c *candidate)
 	}
 	*c = s.consider(q, n, s.book.Get(a))
 	return c.facts.offerable(), nil
+}
+
+// pings reports whether the address of c is pinged before it is offered.
+func (s *Server) pings(q *query, n *network, c *candidate) bool {
+	if s.prober == nil || !c.settings.PingCheck.or(true) || c.facts.status == lease.Active {
+		return false
+	}
+	have, vacant := s.offers.of(q.now, q.key(n))
+	return have != c.lease.Addr || !vacant
 }
 
 // abandon takes an address out of use for a while. l is what it was decided on.

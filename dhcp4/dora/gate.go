@@ -30,3 +30,27 @@ type Gate interface {
 	// record than New.Expiry: then the client is told that, as far as Limit allows it of what is on record.
 	Commit(ctx context.Context, c lease.Change) error
 }
+
+// Submitter is a Gate that need not be waited for.
+type Submitter interface {
+	Gate
+	// Submit is Commit, but that done is called with its result: once, by any goroutine, and perhaps before Submit
+	// returns. done must not wait for the Gate, nor hold it up long. Submit reports false, and has done nothing, where
+	// Commit is to be called and waited for.
+	Submit(c lease.Change, done func(error)) bool
+	// Hold says that more is about to be submitted, so that the Gate had better put off what it does until Release, which
+	// follows at once: many may hold at a time.
+	Hold()
+	Release()
+	// Self returns the Gate that Submit is of. A Gate that embeds this one, and has a Commit of its own, is another, and
+	// nothing is submitted past it.
+	Self() any
+}
+
+// submitterOf returns g as a Submitter, or nil.
+func submitterOf(g Gate) Submitter {
+	if s, ok := g.(Submitter); ok && s.Self() == any(g) {
+		return s
+	}
+	return nil
+}

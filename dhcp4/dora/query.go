@@ -26,6 +26,8 @@ type query struct {
 	classes []*class // it is a member of
 	host    string   // option 12, as much as is kept of it
 	name    string   // of the client, for the log: option 12, or what is on record
+
+	begun *begun // nil where the message may be waited for
 }
 
 // query finds out about the sender of req, which came at now. Its strings are those of the client's record where that

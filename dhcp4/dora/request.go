@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"strings"
 	"time"
@@ -43,7 +44,7 @@ func (s *Server) request(ctx context.Context, q *query) (*dhcp4.Message, error) 
 			}
 			return m, err
 		case grantFixed:
-			return s.grantFixed(ctx, q, n), nil
+			return s.grantFixed(ctx, q, n)
 		}
 		s.about(v.level(), q, v.text(a))
 		if v.action == refuse {
@@ -120,47 +121,65 @@ func (s *Server) grant(ctx context.Context, q *query, n *network, c candidate) (
 		return nil, nil
 	}
 	t := terms{addr: c.lease.Addr, subnet: c.subnet, settings: c.settings, host: plainHost(q.hosts), until: c.until}
-	if c.cached(q) {
+	switch {
+	case c.cached(q):
+		if q.begun != nil && s.hasOthers(q, n, t) {
+			return nil, dhcp4.ErrMustWait
+		}
 		s.counts.cached.Add(1)
 		t.until = c.lease.Expiry
 		s.line(zap.DebugLevel, "reuse_lease: lease age %d (secs) under %d%% threshold, reply with unaltered, existing lease for %v",
 			int(q.now.Sub(c.given())/time.Second), first(c.settings.CacheThreshold, DefaultCacheThreshold), t.addr)
-	} else {
-		began := time.Now()
-		err := c.share.gate.Commit(ctx, lease.Change{Old: c.lease, New: q.granted(c.lease, c.until, c.want)})
-		if err != nil {
-			return nil, s.failed(q, c, err)
-		}
-		// Clients count from when they hear of it: a slow disk must not make a lease longer.
-		q.now = q.now.Add(time.Since(began).Truncate(time.Second))
-		// What is on record now counts: the gate may have allowed less, and an order of an operator undone all.
-		l := s.book.Get(t.addr)
-		if l.Status != lease.Active || !l.Client.Is(q.client) {
-			return nil, fmt.Errorf("%w: %v is %v", lease.ErrConflict, t.addr, l.Status)
-		}
-		switch {
-		case l.Expiry.Before(t.until):
-			t.until = l.Expiry
-		case l.Expiry.After(t.until):
-			if most, err := c.share.gate.Limit(c.counted, l, q.client, c.want); err == nil && most.After(t.until) {
-				t.until = most // the partner has learnt of it
-				if l.Expiry.Before(most) {
-					t.until = l.Expiry
-				}
+		return s.acknowledge(ctx, q, n, t), nil
+	case q.begun != nil:
+		return nil, q.begun.submit(n, c, t)
+	}
+	began := time.Now()
+	err := c.share.gate.Commit(ctx, lease.Change{Old: c.lease, New: q.granted(c.lease, c.until, c.want)})
+	if err != nil {
+		return nil, s.failed(q, c, err)
+	}
+	return s.given(ctx, q, n, &c, t, began)
+}
+
+// given answers with what has been made durable since began. It returns lease.ErrConflict if that has been undone.
+func (s *Server) given(ctx context.Context, q *query, n *network, c *candidate, t terms, began time.Time) (*dhcp4.Message, error) {
+	// Clients count from when they hear of it: a slow disk must not make a lease longer.
+	q.now = q.now.Add(time.Since(began).Truncate(time.Second))
+	// What is on record now counts: the gate may have allowed less, and an order of an operator undone all.
+	l := s.book.Get(t.addr)
+	if l.Status != lease.Active || !l.Client.Is(q.client) {
+		return nil, fmt.Errorf("%w: %v is %v", lease.ErrConflict, t.addr, l.Status)
+	}
+	switch {
+	case l.Expiry.Before(t.until):
+		t.until = l.Expiry
+	case l.Expiry.After(t.until):
+		if most, err := c.share.gate.Limit(c.counted, l, q.client, c.want); err == nil && most.After(t.until) {
+			t.until = most // the partner has learnt of it
+			if l.Expiry.Before(most) {
+				t.until = l.Expiry
 			}
 		}
-		if t.until.Sub(q.now) < time.Second {
-			s.about(zap.InfoLevel, q, "lease is over already")
-			return nil, nil
-		}
 	}
+	if t.until.Sub(q.now) < time.Second {
+		s.about(zap.InfoLevel, q, "lease is over already")
+		return nil, nil
+	}
+	return s.acknowledge(ctx, q, n, t), nil
+}
+
+// acknowledge answers a client that has its address.
+func (s *Server) acknowledge(ctx context.Context, q *query, n *network, t terms) *dhcp4.Message {
 	s.offers.drop(q.key(n))
 	s.about(zap.InfoLevel, q, "")
-	s.releaseOthers(ctx, q, n, t)
-	if q.kind == dhcp4.MessageTypeNone {
-		return s.bootReply(q, t), nil
+	if q.begun == nil {
+		s.releaseOthers(ctx, q, n, t)
 	}
-	return s.ack(q, t), nil
+	if q.kind == dhcp4.MessageTypeNone {
+		return s.bootReply(q, t)
+	}
+	return s.ack(q, t)
 }
 
 // failed returns why a lease was not given after all, or nil if the gate has changed its mind since it was asked: that
@@ -178,38 +197,57 @@ func (s *Server) failed(q *query, c candidate, err error) error {
 
 // grantFixed answers a client that asks for the address reserved for it. Nothing is written: the reservation is on
 // record in the configuration.
-func (s *Server) grantFixed(ctx context.Context, q *query, n *network) *dhcp4.Message {
+func (s *Server) grantFixed(ctx context.Context, q *query, n *network) (*dhcp4.Message, error) {
 	t, ok := s.fixedTerms(q, n)
 	if !ok { // somebody else got hold of the address in between
-		return nil
+		return nil, nil
 	}
 	if why := q.refusal(t.settings); why != "" {
 		s.about(zap.InfoLevel, q, why)
-		return nil
+		return nil, nil
 	}
-	s.offers.drop(q.key(n))
-	s.about(zap.InfoLevel, q, "")
-	s.releaseOthers(ctx, q, n, t)
-	return s.ack(q, t)
+	if q.begun != nil && s.hasOthers(q, n, t) {
+		return nil, dhcp4.ErrMustWait
+	}
+	return s.acknowledge(ctx, q, n, t), nil
 }
 
 // releaseOthers gives back what else the client holds in the network, and with Settings.OneLeasePerClient anywhere: a
 // client that has just chosen its address has forgotten any other. One that renews may hold several.
 func (s *Server) releaseOthers(ctx context.Context, q *query, n *network, t terms) {
-	if isSet(q.ClientIPAddr) {
-		return
-	}
-	for _, other := range s.networks {
-		if other != n && !t.settings.OneLeasePerClient.or(false) {
-			continue
+	for sh, l := range s.others(q, n, t) {
+		if err := s.giveBack(ctx, q, sh, l); err != nil {
+			s.about(zap.InfoLevel, q, fmt.Sprintf("lease %v not released: %s", l.Addr, reasonOf(err)))
 		}
-		for l := range s.book.ByClient(other.scope, q.client) {
-			sh := other.shareOf(l.Addr)
-			if l.Addr == t.addr || l.Status != lease.Active || sh == nil || sh.gate.Answers() != nil {
+	}
+}
+
+// hasOthers reports whether releaseOthers has something to do.
+func (s *Server) hasOthers(q *query, n *network, t terms) bool {
+	for range s.others(q, n, t) {
+		return true
+	}
+	return false
+}
+
+// others are the leases that a client with these terms gives up.
+func (s *Server) others(q *query, n *network, t terms) iter.Seq2[*share, lease.Lease] {
+	return func(yield func(*share, lease.Lease) bool) {
+		if isSet(q.ClientIPAddr) {
+			return
+		}
+		for _, other := range s.networks {
+			if other != n && !t.settings.OneLeasePerClient.or(false) {
 				continue
 			}
-			if err := s.giveBack(ctx, q, sh, l); err != nil {
-				s.about(zap.InfoLevel, q, fmt.Sprintf("lease %v not released: %s", l.Addr, reasonOf(err)))
+			for l := range s.book.ByClient(other.scope, q.client) {
+				sh := other.shareOf(l.Addr)
+				if l.Addr == t.addr || l.Status != lease.Active || sh == nil || sh.gate.Answers() != nil {
+					continue
+				}
+				if !yield(sh, l) {
+					return
+				}
 			}
 		}
 	}

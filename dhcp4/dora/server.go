@@ -22,7 +22,7 @@ const (
 	maxChoices = 16
 )
 
-// Server answers DHCP messages from a Book of leases. It is a dhcp4.Handler, and may be used by many goroutines.
+// Server answers DHCP messages from a Book of leases. It is a dhcp4.Starter, and may be used by many goroutines.
 //
 // ServeDHCP waits for Gate.Commit before a DHCPACK, and for a ping before some DHCPOFFERs, up to Settings.PingTimeout:
 // a waiting
@@ -36,9 +36,12 @@ type Server struct {
 	prober  *prober // nil: no pings
 	log     *zap.Logger
 	counts  counters
+
+	submitters []Submitter // the gates that are
+	idle       begunPool   // for StartDHCP
 }
 
-var _ dhcp4.Handler = (*Server)(nil)
+var _ dhcp4.Starter = (*Server)(nil)
 
 // New returns a Server for a configuration, or the error of cfg.Validate. The pools of cfg must observe the Book, and
 // the Book know of its scopes (Config.ScopeOf). A nil logger is silent.
@@ -59,7 +62,7 @@ func New(cfg Config, book *lease.Book, log *zap.Logger) (*Server, error) {
 		offers:   newOffers(maxOffers),
 		log:      log,
 	}
-	s.ids = s.identifiers()
+	s.ids, s.submitters = s.identifiers(), s.submittersOf()
 	if cfg.Pinger != nil {
 		s.prober = newProber(cfg.Pinger, first(cfg.MaxPings, defaultMaxPings))
 	}
@@ -71,21 +74,9 @@ func (s *Server) ServeDHCP(ctx context.Context, req *dhcp4.Request) (*dhcp4.Mess
 	if req.OpCode != dhcp4.OpcodeBootRequest {
 		return nil, nil
 	}
-	now := req.Received
-	if now.IsZero() {
-		now = time.Now()
-	}
-	q := s.query(req, now, s.book)
-	s.counts.received(q.kind)
+	q := s.query(req, timeOf(req), s.book)
 	reply, err := s.serve(ctx, &q)
-	if err != nil {
-		s.counts.failed.Add(1)
-		return nil, fmt.Errorf("dora: %s: %w", q.describe(), err)
-	}
-	if reply == nil {
-		s.counts.silent.Add(1)
-	}
-	return reply, nil
+	return s.concluded(&q, reply, err)
 }
 
 func (s *Server) serve(ctx context.Context, q *query) (*dhcp4.Message, error) {

@@ -2,6 +2,7 @@ package dora
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -49,6 +50,7 @@ type world struct {
 	log    *observer.ObservedLogs
 	now    time.Time
 	pools  []*pool.Pool
+	turn   int // counts requests
 }
 
 // newWorld returns a world with the network of the seed: 10.0.10.0/24, addresses from first to last.
@@ -254,7 +256,7 @@ func (w *world) send(m msg) *dhcp4.Message {
 func (w *world) try(m msg) (*dhcp4.Message, error) {
 	w.t.Helper()
 	req := m.request(w.t, w.now)
-	reply, err := w.server.ServeDHCP(context.Background(), req)
+	reply, err := w.serve(req)
 	if err != nil || reply == nil {
 		return nil, err
 	}
@@ -270,6 +272,33 @@ func (w *world) try(m msg) (*dhcp4.Message, error) {
 		w.t.Fatalf("answer to %v %x, want to %v %x", got.TransactionID, got.ClientHWAddr, req.TransactionID, req.ClientHWAddr)
 	}
 	return got, nil
+}
+
+// serve has every other request started, as a dhcp4.Server does, and the others served.
+func (w *world) serve(req *dhcp4.Request) (*dhcp4.Message, error) {
+	w.turn++
+	if w.turn%2 == 0 {
+		return w.server.ServeDHCP(context.Background(), req)
+	}
+	return w.start(req)
+}
+
+// start has a request started, and served where that must wait.
+func (w *world) start(req *dhcp4.Request) (*dhcp4.Message, error) {
+	type answer struct {
+		reply *dhcp4.Message
+		err   error
+	}
+	answers := make(chan answer, 1)
+	reply, pending, err := w.server.StartDHCP(context.Background(), req, func(m *dhcp4.Message, err error) { answers <- answer{m, err} })
+	if pending {
+		a := <-answers
+		reply, err = a.reply, a.err
+	}
+	if errors.Is(err, dhcp4.ErrMustWait) {
+		return w.server.ServeDHCP(context.Background(), req)
+	}
+	return reply, err
 }
 
 // say returns an answer in a few words: "DHCPACK 10.0.10.10 10m0s", or "silence".

@@ -31,7 +31,8 @@ type request struct {
 	commit  []byte // as it goes into the file: a part of text
 	changes []change
 	peers   []lease.Peer
-	done    chan error // has room for one
+	done    chan error  // has room for one
+	then    func(error) // is called instead, if it is not nil
 }
 
 const (
@@ -81,21 +82,10 @@ func (s *Store) Apply(ctx context.Context, b lease.Batch) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	switch {
-	case s.closed:
-		err = lease.ErrClosed
-	case s.failed != nil:
-		err = s.failed
-	case !b.Empty():
-		s.queue = append(s.queue, r)
-	}
-	s.mu.Unlock()
-	if err != nil || b.Empty() {
+	if err := s.enqueue(r); err != nil || b.Empty() {
 		s.free(r)
 		return err
 	}
-	s.rouse()
 	select {
 	case err = <-r.done:
 	case <-ctx.Done():
@@ -107,6 +97,68 @@ func (s *Store) Apply(ctx context.Context, b lease.Batch) error {
 	}
 	s.free(r)
 	return err
+}
+
+// Submit implements lease.Submitter. done is called by the goroutine that writes the file, before its next write.
+func (s *Store) Submit(b lease.Batch, done func(error)) {
+	r, err := s.request(b)
+	if err != nil {
+		done(err)
+		return
+	}
+	r.then = done
+	if err := s.enqueue(r); err != nil || b.Empty() {
+		s.tell(r, err)
+	}
+}
+
+// Hold implements lease.Submitter.
+func (s *Store) Hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holds++
+}
+
+// Release implements lease.Submitter.
+func (s *Store) Release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.holds--; s.holds == 0 && len(s.queue) > 0 {
+		s.rouse()
+	}
+}
+
+// Self implements lease.Submitter.
+func (s *Store) Self() any { return s }
+
+// enqueue has r written, unless it is empty.
+func (s *Store) enqueue(r *request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return lease.ErrClosed
+	case s.failed != nil:
+		return s.failed
+	case len(r.changes)+len(r.peers) > 0:
+		s.queue = append(s.queue, r)
+		if s.holds == 0 {
+			s.rouse()
+		}
+	}
+	return nil
+}
+
+// tell says what became of r to who waits for it.
+func (s *Store) tell(r *request, err error) {
+	if r.then == nil {
+		r.done <- err
+		return
+	}
+	then := r.then
+	r.then = nil
+	s.free(r)
+	then(err)
 }
 
 // request puts a batch into the form of the file, in the goroutine of who asks.
@@ -191,10 +243,13 @@ func (s *Store) withdraw(r *request) bool {
 	return true
 }
 
-// take removes from the queue what is written next.
+// take removes from the queue what is written next. While somebody holds, that is nothing.
 func (s *Store) take() []*request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.holds > 0 && !s.closed {
+		return nil
+	}
 	n, octets := 0, 0
 	for n < len(s.queue) && (n == 0 || octets+len(s.queue[n].commit) <= maxGroup) {
 		octets += len(s.queue[n].commit)
@@ -234,7 +289,7 @@ func (s *Store) commit(group []*request) {
 	if err := s.repair(); err != nil {
 		err = fmt.Errorf("leasefile: nothing is written until an earlier failure is undone: %w", err)
 		for _, r := range group {
-			r.done <- err
+			s.tell(r, err)
 		}
 		return
 	}
@@ -251,18 +306,32 @@ func (s *Store) commit(group []*request) {
 		s.publish(passed)
 	}
 	for _, r := range passed {
-		r.done <- err
+		s.tell(r, err)
 	}
 	if cap(s.buf) > maxGroup {
 		s.buf = nil
 	}
 }
 
+// outdated is a request that was decided on something else than what is on record for an address.
+type outdated struct {
+	*request
+	addr uint32
+}
+
 // admit compares each batch with what is on record, or was admitted before it. It answers those that were decided on
 // something else, collects the others in buf and pending, and returns them.
 func (s *Store) admit(group []*request) []*request {
+	passed, late := s.compare(group)
+	for _, r := range late {
+		s.tell(r.request, fmt.Errorf("%w: %v", lease.ErrConflict, address(r.addr)))
+	}
+	return passed
+}
+
+func (s *Store) compare(group []*request) (passed []*request, late []outdated) {
 	clear(s.pending)
-	passed := group[:0]
+	passed = group[:0]
 	s.state.Lock()
 	defer s.state.Unlock()
 next:
@@ -274,7 +343,7 @@ next:
 				e, _ = s.index.Get(c.addr)
 			}
 			if c.old != e.hash {
-				r.done <- fmt.Errorf("%w: %v", lease.ErrConflict, address(c.addr))
+				late = append(late, outdated{r, c.addr})
 				continue next
 			}
 		}
@@ -286,7 +355,7 @@ next:
 		group[i] = nil
 		passed = append(passed, r)
 	}
-	return passed
+	return passed, late
 }
 
 // sync makes buf durable at the end of the file. If it cannot it cuts the file back.

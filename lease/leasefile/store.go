@@ -77,6 +77,7 @@ type Store struct {
 
 	mu     sync.Mutex // never held over a system call
 	queue  []*request // waiting for the loop
+	holds  int        // more is about to be queued
 	spares []*request // to be used again
 	closed bool
 	failed error // the picture a Load gave is not whole: nothing may be decided on it

@@ -15,7 +15,8 @@ import (
 	"github.com/tandem-dhcp/tandem/lease"
 )
 
-// TestStore tests what lease.Store promises of any Store. open returns a new and empty Store; TestStore closes it.
+// TestStore tests what lease.Store promises of any Store, and what lease.Submitter promises of one that is. open returns a
+// new and empty Store; TestStore closes it.
 func TestStore(t *testing.T, open func(t *testing.T) lease.Store) {
 	for _, test := range []struct {
 		name string
@@ -41,7 +42,34 @@ func TestStore(t *testing.T, open func(t *testing.T) lease.Store) {
 			defer s.Close()
 			test.run(t, s)
 		})
+		t.Run(test.name+", submitted", func(t *testing.T) {
+			s, ok := open(t).(lease.Submitter)
+			if !ok {
+				return // it promises nothing of that
+			}
+			defer s.Close()
+			test.run(t, submitting{s})
+		})
 	}
+}
+
+// submitting is a Store whose batches are submitted.
+type submitting struct{ lease.Submitter }
+
+// Apply implements lease.Store.
+func (s submitting) Apply(ctx context.Context, b lease.Batch) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	result := make(chan error, 2) // room for one too many, which the next batch would take for its own
+	s.Hold()
+	s.Submit(b, func(err error) { result <- err })
+	s.Release()
+	err := <-result
+	if len(result) > 0 {
+		return errors.New("leasetest: done is called twice")
+	}
+	return err
 }
 
 // Opener opens one and the same Store, again and again. The one before is closed when it is called.
