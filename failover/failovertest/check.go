@@ -171,6 +171,13 @@ func (s *server) checkSaved(b *batch) {
 		}
 		m.checkShares(c.New.Addr)
 		m.checkTold(s, c)
+		if f, ok := s.offers.byAddr[c.New.Addr]; ok && c.Old.Status.Available() && c.New.Status.Available() {
+			for _, client := range m.clients {
+				if client.name == f.client {
+					client.missed = 0 // the balance has moved what it was offered
+				}
+			}
+		}
 		if h := m.holders[c.New.Addr]; h != nil && h.addr == c.New.Addr && h.server == s.id {
 			s.checkCovered(h)
 		}
