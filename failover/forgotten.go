@@ -8,8 +8,9 @@ import (
 )
 
 // A server that lost its ledger may have renewed a lease without a word to its partner that arrived, up to MCLT past what
-// the partner knew of. The partner sees the lease end earlier. RECOVER-WAIT does not help: it lasts MCLT, and what was
-// promised may be MCLT past a time that is still to come. So in RECOVER such a server takes it that it promised all it
+// the partner knew of, or past the moment before it lost the record. The partner sees the lease end earlier. RECOVER-WAIT
+// does not help: it keeps this server from giving the address to another, and not the partner; and what was promised may
+// be MCLT past a time that is still to come. So in RECOVER such a server takes it that it promised all it
 // was allowed to, and tells the partner so. The price is that an address whose client has gone comes back that much later.
 
 // mayHavePromised reports whether this server may have promised the address for longer than the partner's update b of it
@@ -23,7 +24,8 @@ func (m *Machine) mayHavePromised(now time.Time, l lease.Lease, b Binding) bool 
 
 // forgotten is the latest end that this server can have promised for what the partner tells in b, and have lost.
 func (m *Machine) forgotten(b Binding) time.Time {
-	return earlier(later(b.PotentialExpiry, b.Expiry).Add(m.mclt()), lease.FromUnix(maxTime))
+	known := later(b.PotentialExpiry, b.Expiry)
+	return earlier(later(known, m.lost).Add(m.mclt()), lease.FromUnix(maxTime))
 }
 
 // presume puts the lease on record as if this server had promised all that it may have. An end of the lease is refused. Of

@@ -107,7 +107,7 @@ func (m mutant) run(t *testing.T, path, text string) (by string, took time.Durat
 		t.Fatalf("does not build: %v\n%s", err, out)
 	}
 	began := time.Now()
-	for _, tests := range []string{"TestCatalogue$", "TestModel$", "TestPuppet$"} {
+	for _, tests := range []string{"TestCatalogue$", "TestFound$", "TestModel$", "TestPuppet$"} {
 		out, err := exec.CommandContext(t.Context(), binary, "-test.run", tests, "-test.failfast", "-bare").CombinedOutput()
 		if err == nil {
 			continue
