@@ -24,8 +24,12 @@ func (m *Machine) mayHavePromised(now time.Time, l lease.Lease, b Binding) bool 
 
 // forgotten is the latest end that this server can have promised for what the partner tells in b, and have lost.
 func (m *Machine) forgotten(b Binding) time.Time {
+	lost := m.lost
+	if m.partner() == PartnerDown {
+		lost = earlier(lost, m.partnerSays) // since then it has not served, as the partner knows
+	}
 	known := later(b.PotentialExpiry, b.Expiry)
-	return earlier(later(known, m.lost).Add(m.mclt()), lease.FromUnix(maxTime))
+	return earlier(later(known, lost).Add(m.mclt()), lease.FromUnix(maxTime))
 }
 
 // presume puts the lease on record as if this server had promised all that it may have. An end of the lease is refused. Of

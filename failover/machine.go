@@ -40,6 +40,7 @@ type Machine struct {
 	session     *Session  // nil while there is no connection
 	xid         uint32    // of the last message sent on it
 	heard       bool      // whether the partner's STATE has come on it
+	partnerSays time.Time // since when it is in that state
 	asked       bool      // whether we have asked for updates on it
 	fresh       bool      // nothing has come on it
 	learning    bool      // the partner is answering that

@@ -63,7 +63,7 @@ func (m *Machine) partnerState(now time.Time, r *StateReport) {
 		m.note(Error, "peer reports %v, which is no state: ignored", r.State)
 		return
 	}
-	m.heard = true
+	m.heard, m.partnerSays = true, r.Since
 	if m.partner() != r.State {
 		m.note(Info, "peer moves from %v to %v", m.partner(), r.State)
 		m.peer.Partner, m.peer.PartnerSince = uint8(r.State), now

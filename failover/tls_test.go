@@ -241,13 +241,17 @@ func loopback(t *testing.T) (pair [2]TCP) {
 	return pair
 }
 
-// waitNormal waits, in real time, until all the servers are in NORMAL.
+// waitNormal waits, in real time, until all the servers are in NORMAL and have addresses to give.
 func waitNormal(t *testing.T, servers ...*server) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for _, s := range servers {
-		for s.Status().State != Normal && ctx.Err() == nil {
+		idle := func() bool {
+			c := s.pool.Counts()
+			return s.cfg.Role == Primary && c.Free == 0 || s.cfg.Role == Secondary && c.Backup == 0 // the primary has yet to give
+		}
+		for (s.Status().State != Normal || idle()) && ctx.Err() == nil {
 			wait(ctx, 10*time.Millisecond)
 		}
 		if ctx.Err() != nil {

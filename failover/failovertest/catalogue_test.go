@@ -321,7 +321,7 @@ var catalogue = []struct {
 		s.mend()
 		s.pass(3 * time.Hour)
 	}},
-	{name: "found: partner-down without a ledger", do: func(s *scene) {
+	{name: "found: partner-down without a ledger", fix: func(m *Model) { m.full = true }, do: func(s *scene) {
 		// A secondary that had lost its ledger, and MCLT with it, was ordered into PARTNER-DOWN and gave the primary's addresses
 		// at once. Now the order is refused, and forced it gives none of them.
 		s.pass(30 * time.Minute)

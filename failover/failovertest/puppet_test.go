@@ -83,7 +83,7 @@ func (p *puppet) boot() {
 // step does a Step and its effects.
 func (p *puppet) step(ev failover.Event) {
 	p.t.Helper()
-	was := p.machine.State()
+	was, answers := p.machine.State(), p.machine.Status().Answers() == nil
 	standing := p.standing(ev)
 	p.cells[Cell{p.cfg.Role, was, eventName(ev)}]++
 	e := p.machine.Step(p.now, ev)
@@ -91,7 +91,9 @@ func (p *puppet) step(ev failover.Event) {
 		p.since = p.now
 	}
 	if c, ok := ev.(failover.Changed); ok && e.Refused == nil {
-		p.checkChange(was, c.Change)
+		if p.checkChange(was, c.Change); !answers {
+			p.t.Fatalf("a server that answers nobody makes a change in %v", was)
+		}
 	}
 	var err error
 	if p.rng.IntN(40) == 0 {
