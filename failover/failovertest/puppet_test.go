@@ -18,7 +18,7 @@ import (
 // A puppet is a partner that says anything a message can say, in any state and order. Against it a server cannot keep the
 // promises that take two; it must stay alive, bounded, durable before told, and with a Deadline that moves (I2, I10, I11).
 // And whatever its desk asks for, it gives no address that it may not give (I4); and it takes no client's lease for over
-// while that lasts, unless the partner says that the client has given it back (I5).
+// while that lasts, unless the partner says that the client has given it back; nor, as a primary, for the partner's (I5).
 type puppet struct {
 	t       *testing.T
 	rng     *rand.Rand
@@ -146,18 +146,26 @@ func (p *puppet) step(ev failover.Event) {
 	}
 }
 
-// standing is the lease that a message says is over by time, and that is not, by either clock; or none.
+// standing is the lease that a message says is over by time, or another client's, and that must stay; or none.
 func (p *puppet) standing(ev failover.Event) lease.Lease {
 	r, ok := ev.(failover.Received)
 	if !ok {
 		return lease.Lease{}
 	}
-	b, ok := r.Frame.Body.(*failover.BindingUpdate)
-	if !ok || !b.Bindings[0].Status.Available() && b.Bindings[0].Status != lease.Expired {
+	u, ok := r.Frame.Body.(*failover.BindingUpdate)
+	if !ok {
 		return lease.Lease{}
 	}
-	const slack = 5 * time.Second // between the clocks
-	l := p.book.Get(b.Bindings[0].Addr)
+	b := u.Bindings[0]
+	l := p.book.Get(b.Addr)
+	if !b.Status.Available() && b.Status != lease.Expired &&
+		(p.cfg.Role != failover.Primary || b.Status != lease.Active || b.Client.Is(l.Client)) {
+		return lease.Lease{}
+	}
+	slack := 5 * time.Second // between the clocks
+	if l.Unacked {
+		slack = 0 // the partner cannot know of this end
+	}
 	if l.Status != lease.Active || !l.Expiry.After(p.now.Add(slack)) || !l.Expiry.After(r.Frame.Time.Add(slack)) {
 		return lease.Lease{}
 	}
