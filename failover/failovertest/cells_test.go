@@ -45,7 +45,12 @@ func TestCells(t *testing.T) {
 	visited := make(map[Cell]int)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	jobs := make(chan uint64)
+	const worlds = 60
+	jobs := make(chan uint64, worlds) // all of them: a puppet that fails ends its goroutine
+	for seed := range uint64(worlds) {
+		jobs <- 1 + seed
+	}
+	close(jobs)
 	for range 2 {
 		wg.Go(func() {
 			for seed := range jobs {
@@ -64,10 +69,6 @@ func TestCells(t *testing.T) {
 			}
 		})
 	}
-	for seed := range uint64(60) {
-		jobs <- 1 + seed
-	}
-	close(jobs)
 	wg.Wait()
 
 	known, missing := make(map[Cell]bool), []string(nil)

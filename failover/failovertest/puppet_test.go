@@ -125,7 +125,7 @@ func (p *puppet) step(ev failover.Event) {
 			for _, r := range b.Results {
 				l := p.store.get(r.Addr)
 				if standing.Addr == r.Addr && r.Reason == 0 {
-					p.t.Fatalf("accepts that it is over: %s", show(standing))
+					p.t.Fatalf("accepts %v of what stands: %s", ev.(failover.Received).Frame, show(standing))
 				}
 				if have := p.book.Get(r.Addr); l != have {
 					p.t.Fatalf("acknowledges %v and has %v in store", show(have), show(l))
@@ -159,7 +159,7 @@ func (p *puppet) standing(ev failover.Event) lease.Lease {
 	b := u.Bindings[0]
 	l := p.book.Get(b.Addr)
 	if !b.Status.Available() && b.Status != lease.Expired &&
-		(p.cfg.Role != failover.Primary || b.Status != lease.Active || b.Client.Is(l.Client)) {
+		(p.cfg.Role != failover.Primary || b.Status != lease.Active || b.Client.Is(l.Client) || b.LastTransaction.After(l.Expiry)) {
 		return lease.Lease{}
 	}
 	slack := 5 * time.Second // between the clocks
