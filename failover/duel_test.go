@@ -147,6 +147,11 @@ func TestDuelOfAReleaseAndALease(t *testing.T) {
 				if no := judge(role, base, base, ended, tell(held)); no != nil {
 					t.Errorf("%v %v later keeps the %v from a lease that the peer gave: %v", status, later, role, no.text)
 				}
+				over := held
+				over.Expiry = base
+				if no := judge(role, base, base, over, tell(ended)); no != nil {
+					t.Errorf("%v %v later is refused by the %v, of a lease that is over: %v", status, later, role, no.text)
+				}
 				held.Unacked = false
 				if no := judge(role, base, base, held, tell(ended)); no != nil {
 					t.Errorf("%v %v later is refused by the %v, of a lease that the peer knew of: %v", status, later, role, no.text)

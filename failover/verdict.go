@@ -14,7 +14,7 @@ type verdict uint8
 const (
 	accept     verdict = iota // in any case
 	oneClient                 // if it is of the same client and not older; another client's only by a secondary
-	ifHeard                   // if the partner has heard of what we told the client
+	ifHeard                   // if the partner has heard of what we told the client, or that is over
 	ifLapsed                  // if what we told the client is over
 	ifStanding                // if what the partner told the client is not over, or it spoke to the client later
 )
@@ -99,7 +99,7 @@ func judge(role Role, now, theirs time.Time, l lease.Lease, b Binding) *refusal 
 			return &refusal{RejectFatalConflict, fmt.Sprintf("%v: in use by another client", l.Addr)}
 		}
 	case ifHeard, ifStanding:
-		if l.Unacked && (v == ifHeard || !newer && !b.Expiry.After(now)) {
+		if l.Unacked && (v == ifHeard && !lapsed || v == ifStanding && !newer && !b.Expiry.After(now)) {
 			return outdated()
 		}
 		if l.Status == lease.Active && !b.Client.IsZero() && !b.Client.Is(l.Client) && !lapsed {

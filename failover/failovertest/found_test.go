@@ -19,6 +19,7 @@ var found = []struct {
 	{6003501, "a server without a ledger took it that its partner had an address for free whose lease it presumed"},
 	{7000415, "an address of the partner's was given less than MCLT after that had gone down, by a part of a second"},
 	{7000693, "of two leases of an address the primary's counted, though it was over when the other was given"},
+	{20002487, "a lease that was over and an address that had been out of use kept each other from becoming free"},
 	{10000492, "after a loss of the connection for longer than a lease, what a server without a ledger had promised was thought to be over"},
 }
 
