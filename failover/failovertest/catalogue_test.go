@@ -392,6 +392,76 @@ var catalogue = []struct {
 		s.primary().set(0)
 		s.pass(time.Hour)
 	}},
+	{name: "a planned stop, and a start that the partner does not hear", do: func(s *scene) {
+		// The partner was told to serve alone: who comes back must hear it before it serves.
+		s.pass(20 * time.Minute)
+		s.primary().give(failover.Order{Kind: failover.OrderShutdown})
+		s.pass(time.Minute)
+		s.state(s.secondary(), failover.PartnerDown)
+		s.primary().die(false)
+		s.cut()
+		s.boot(s.primary())
+		s.pass(time.Hour)
+		s.join()
+	}},
+	{name: "what is untold at a restart", cfg: Config{Clients: 6, Addresses: 16}, do: func(s *scene) {
+		s.cut()
+		s.pass(time.Minute)
+		for _, c := range s.clients {
+			if c.state == bound {
+				c.forget()
+				c.rename()
+				c.begin() // a lease of which the partner does not hear
+			}
+		}
+		s.pass(time.Minute)
+		for _, v := range s.servers {
+			v.die(true)
+			s.boot(v)
+		}
+		s.pass(time.Minute)
+		for _, c := range s.clients {
+			s.off(c)
+		}
+		s.mend()
+		s.pass(time.Minute)
+	}},
+	{name: "a disk that was full", cfg: Config{Clients: 6, Addresses: 16}, do: func(s *scene) {
+		// What could not be written is neither believed nor forgotten.
+		s.cut()
+		s.pass(time.Minute)
+		for _, c := range s.clients {
+			if c.state == bound {
+				c.forget()
+				c.rename()
+				c.begin()
+			}
+		}
+		s.pass(time.Minute)
+		for _, v := range s.servers {
+			v.store.broken = true
+		}
+		for _, c := range s.clients {
+			if c.state == bound {
+				c.reboot()
+			}
+		}
+		s.secondary().give(failover.Order{Kind: failover.OrderPartnerDown, Force: true})
+		s.pass(30 * time.Second)
+		for _, v := range s.servers {
+			v.store.broken = false
+		}
+		s.pass(2 * time.Minute)
+		s.state(s.secondary(), failover.CommunicationsInterrupted)
+		s.mend()
+		s.pass(time.Minute)
+		if n := s.bound(); n < len(s.clients)-2 {
+			s.t.Errorf("%d of %d clients are bound", n, len(s.clients))
+		}
+		for _, c := range s.clients {
+			s.off(c)
+		}
+	}},
 	{name: "an acknowledgement that crosses a renewal", cfg: Config{Clients: 1, Addresses: 6}, do: func(s *scene) {
 		// What is acknowledged is what was told first, and of the partner no more is heard.
 		c, v := s.clients[0], s.primary()

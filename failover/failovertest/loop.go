@@ -176,6 +176,10 @@ func (s *server) finish(b *batch) {
 		s.m.disturbed = s.m.now
 	}
 	s.status = s.machine.Status()
+	if peer, _ := s.book.Peer(relationship); s.isc == nil && s.status.State != failover.Startup && s.status.State != failover.State(peer.State) {
+		s.m.fail("I10", netip.Addr{}, "%v, and has %v on record", s, failover.State(peer.State))
+		return
+	}
 	if err != nil {
 		s.m.tracef("%s: commit failed: %v", s.name, err)
 		for _, done := range b.done {

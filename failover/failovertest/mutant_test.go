@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -107,8 +108,13 @@ func (m mutant) run(t *testing.T, path, text string) (by string, took time.Durat
 		t.Fatalf("does not build: %v\n%s", err, out)
 	}
 	began := time.Now()
-	for _, tests := range []string{"TestCatalogue$", "TestFound$", "TestModel$", "TestPuppet$"} {
-		out, err := exec.CommandContext(t.Context(), binary, "-test.run", tests, "-test.failfast", "-bare").CombinedOutput()
+	for _, args := range [][]string{
+		{"TestCatalogue$"}, {"TestFound$"}, {"TestPuppet$"}, {"TestModel$"}, {"TestISC$"},
+		{"TestModel$", "-from", "61", "-seeds", strconv.Itoa(usualSeeds - 60)}, // what is left of what a commit is tried with
+	} {
+		tests := args[0]
+		args = append([]string{"-test.failfast", "-test.timeout", "30m", "-bare", "-test.run"}, args...)
+		out, err := exec.CommandContext(t.Context(), binary, args...).CombinedOutput()
 		if err == nil {
 			continue
 		}

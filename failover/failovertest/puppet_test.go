@@ -90,6 +90,11 @@ func (p *puppet) step(ev failover.Event) {
 	if now := p.machine.State(); now == failover.PartnerDown && now != was {
 		p.since = p.now
 	}
+	if r, ok := ev.(failover.Received); ok && was != failover.Normal {
+		if _, ok := r.Frame.Body.(*failover.PoolRequest); ok && p.givesAway(e.Save.Changes) {
+			p.t.Fatalf("gives addresses away in %v", was)
+		}
+	}
 	if c, ok := ev.(failover.Changed); ok && e.Refused == nil {
 		if p.checkChange(was, c.Change); !answers {
 			p.t.Fatalf("a server that answers nobody makes a change in %v", was)
@@ -170,6 +175,17 @@ func (p *puppet) standing(ev failover.Event) lease.Lease {
 		return lease.Lease{}
 	}
 	return l
+}
+
+// givesAway reports whether one of the changes makes an address of this server's the partner's.
+func (p *puppet) givesAway(changes []lease.Change) bool {
+	own := lease.Free
+	if p.cfg.Role == failover.Secondary {
+		own = lease.Backup
+	}
+	return slices.ContainsFunc(changes, func(c lease.Change) bool {
+		return c.Old.Status == own && c.New.Status.Available() && c.New.Status != own
+	})
 }
 
 // checkChange asks I4 of a change that a server in state was has made for a client.
