@@ -34,7 +34,9 @@
 // # Serving
 //
 // A [Server] reads from one or more [Conn], the UDP sockets of [ListenUDP] or what package l2 opens, has many requests
-// answered at once, and bounds how many. [Chain] wraps its handler in [Middleware].
+// answered at once, and bounds how many. [Chain] wraps its handler in [Middleware]. A handler that need not be waited for
+// while a lease becomes durable is a [Starter]: what has been read together is started together, one disk write serves all
+// of it, and the answers leave together.
 //
 // A Message must not be used by several goroutines while one of them changes it. Server, Handler and Conn say for
 // themselves what may be called at once.

@@ -6,6 +6,9 @@
 //
 //	message -> network (relay, interface) -> reservation, or address of a pool -> Gate.Commit -> answer
 //
+// Where the Gate is a [Submitter] nobody waits for it: the answer is made when it says that the lease is durable, and many
+// leases become that by one write ([Server.StartDHCP]).
+//
 // What a client is told is durable before it is told, and each decision is bound to the lease it was made on: if that has
 // changed meanwhile the decision is made again. So two clients never hold one address, however many messages are
 // answered at once. A client is refused (DHCPNAK) only what this server knows better than anybody else; where it does

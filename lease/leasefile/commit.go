@@ -99,7 +99,8 @@ func (s *Store) Apply(ctx context.Context, b lease.Batch) error {
 	return err
 }
 
-// Submit implements lease.Submitter. done is called by the goroutine that writes the file, before its next write.
+// Submit implements lease.Submitter. The calls of done come one after the other, while what waits next is being written; if
+// they take longer than that, the write after it waits for them.
 func (s *Store) Submit(b lease.Batch, done func(error)) {
 	r, err := s.request(b)
 	if err != nil {
@@ -264,7 +265,7 @@ func (s *Store) take() []*request {
 
 // loop is the only goroutine that writes to the file, once it is open.
 func (s *Store) loop() {
-	defer close(s.done)
+	defer close(s.outcomes)
 	for {
 		select {
 		case <-s.wake:
@@ -305,11 +306,26 @@ func (s *Store) commit(group []*request) {
 	if err == nil {
 		s.publish(passed)
 	}
-	for _, r := range passed {
-		s.tell(r, err)
-	}
+	s.outcomes <- outcome{passed, err}
+	s.group, s.told = s.told, s.group
 	if cap(s.buf) > maxGroup {
 		s.buf = nil
+	}
+}
+
+// outcome is what became of requests.
+type outcome struct {
+	requests []*request
+	err      error
+}
+
+// announce tells those who wait what became of what they wanted, while the loop writes what comes next.
+func (s *Store) announce() {
+	defer close(s.done)
+	for o := range s.outcomes {
+		for _, r := range o.requests {
+			s.tell(r, o.err)
+		}
 	}
 }
 

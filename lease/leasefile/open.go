@@ -57,7 +57,7 @@ func open(path string, cfg Config, now time.Time) (*Store, error) {
 	s := &Store{
 		path: path, fs: fsys, cfg: cfg, seed: maphash.MakeSeed(), readAt: now,
 		reading: make(chan struct{}, 1), wake: make(chan struct{}, 1), calls: make(chan func()),
-		quit: make(chan struct{}), done: make(chan struct{}),
+		quit: make(chan struct{}), done: make(chan struct{}), outcomes: make(chan outcome),
 		peers: make(map[string]lease.Peer), pending: make(map[uint32]entry),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -73,6 +73,7 @@ func open(path string, cfg Config, now time.Time) (*Store, error) {
 	}
 	s.opened = true
 	go s.loop()
+	go s.announce()
 	return s, nil
 }
 

@@ -70,7 +70,8 @@ type Store struct {
 	wake     chan struct{}      // holds a token while somebody may wait in queue
 	calls    chan func()        // for the loop to run between two commits
 	quit     chan struct{}      // closed: the loop ends when the queue is empty
-	done     chan struct{}      // closed: the loop has ended
+	outcomes chan outcome       // of what the loop has written
+	done     chan struct{}      // closed: all have been told, after the loop has ended
 	opened   bool               // Open has returned
 	closing  sync.Once
 	closeErr error
@@ -94,6 +95,7 @@ type Store struct {
 
 	// Of the loop alone.
 	group    []*request // what is being written
+	told     []*request // what somebody is telling; exchanged with the next group
 	glue     bool       // the file does not end with a newline
 	tail     []byte     // the durable octets since the last multiple of block
 	torn     bool       // the file may be longer than size: cut before anything else
