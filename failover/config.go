@@ -63,6 +63,7 @@ const (
 	maxLook       = 1 << 16          // addresses looked at in one Step for an UPDREQALL
 	probeTime     = 1 * time.Second  // between messages, where it is watched whether the partner takes them
 	stuckTime     = 30 * time.Second // without an expected answer, though the connection lives
+	againTime     = 5 * time.Minute  // until what the partner refused is told once more
 	flightTime    = 2 * time.Second  // that an update of the partner may be on its way
 )
 

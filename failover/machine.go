@@ -63,6 +63,7 @@ type Machine struct {
 	started   time.Time  // when STARTUP ended
 	lost      time.Time  // up to when this server may have promised what is not on its record
 	leaving   bool       // a shutdown was ordered, and updates are under way
+	againAt   time.Time  // when what the partner refused is told once more; zero if nothing is
 	balanceAt time.Time  // next look at the balance; zero if none is planned
 	balanced  time.Time  // the last one
 	replan    *pool.Pool // whose available addresses became more or less in this Step; nil if none's
@@ -306,6 +307,7 @@ func (m *Machine) disconnected(now time.Time, cause error) {
 		return
 	}
 	m.session, m.answer, m.heard, m.learning = nil, nil, false, false
+	m.againAt = time.Time{} // on meeting again, in any case
 	m.queue.lost()
 	m.note(Info, "disconnected: %v", cause)
 	if m.mourning() {

@@ -28,6 +28,7 @@ func TestSubmit(t *testing.T) {
 		w := new(wire)
 		p := startServer(t, w, Primary, &flaky{Memory: lease.NewMemory()})
 		s := startServer(t, w, Secondary, &flaky{Memory: lease.NewMemory()})
+		time.Sleep(20 * time.Second)
 		p.want(t, Normal)
 		results := make(chan error, 10)
 		done := func(err error) { results <- err }

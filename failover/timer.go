@@ -42,6 +42,7 @@ func (m *Machine) Deadline() (time.Time, bool) {
 		}
 		if m.State() == Normal {
 			sooner(m.balanceAt)
+			sooner(m.againAt)
 		}
 	}
 	if m.startup.IsZero() {
@@ -63,7 +64,7 @@ func (m *Machine) Deadline() (time.Time, bool) {
 func (m *Machine) putBack(d time.Duration) {
 	for _, t := range []*time.Time{
 		&m.startup, &m.settled.startup, &m.progressAt, &m.ackedAt, &m.connectedAt, &m.sentAt, &m.receivedAt,
-		&m.waitUntil, &m.freeAt, &m.fenceAt, &m.balanceAt, &m.balanced,
+		&m.againAt, &m.waitUntil, &m.freeAt, &m.fenceAt, &m.balanceAt, &m.balanced,
 	} {
 		if !t.IsZero() {
 			*t = t.Add(-d)
@@ -139,6 +140,10 @@ func (m *Machine) tickSession(now time.Time) {
 		m.ackedAt = now
 	case !now.Before(m.contactAt()):
 		m.send(now, &Contact{})
+	}
+	if m.State() == Normal && !m.againAt.IsZero() && !now.Before(m.againAt) {
+		m.againAt = time.Time{}
+		m.queue.requeue()
 	}
 	if m.State() == Normal && !m.balanceAt.IsZero() && !now.Before(m.balanceAt) {
 		m.queue.requeue() // what the partner did not want yet, such as the end of a lease that it saw last longer

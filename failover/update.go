@@ -165,7 +165,7 @@ func (m *Machine) bindingAck(now time.Time, xid uint32, ack *BindingAck) {
 			continue
 		}
 		if r.Reason != 0 {
-			m.refused(u, r)
+			m.refused(now, u, r)
 		} else {
 			m.acknowledged(now, u)
 		}
@@ -173,8 +173,9 @@ func (m *Machine) bindingAck(now time.Time, xid uint32, ack *BindingAck) {
 }
 
 // refused holds an update back that the partner does not want. What it knows better it tells by itself; the rest is
-// told again at its next request, at the next change and at the next entry into NORMAL.
-func (m *Machine) refused(u *update, r Result) {
+// told again at its next request, at the next change, at the next entry into NORMAL, and after some minutes: it may be an
+// end that the partner did not see yet.
+func (m *Machine) refused(now time.Time, u *update, r Result) {
 	level := Warn
 	if r.Reason == RejectLessCritical || r.Reason == RejectOutdated {
 		level = Debug // the duel of two updates that crossed: one of them must lose
@@ -187,6 +188,8 @@ func (m *Machine) refused(u *update, r Result) {
 	u.phase = held
 	if !m.get(u.addr).Unacked {
 		delete(m.queue.entries, u.addr)
+	} else if m.againAt.IsZero() {
+		m.againAt = now.Add(againTime)
 	}
 }
 
