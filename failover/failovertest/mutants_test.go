@@ -67,7 +67,7 @@ var mutantList = []mutant{
 		old: "lapsed := !l.Expiry.After(later(now, theirs).Add(slack))", new: "lapsed := !l.Expiry.After(later(now, theirs).Add(1e6 * time.Second))"},
 	{name: "the slack holds for what the partner cannot know", file: "failover/verdict.go",
 		old: "lapsed = !l.Expiry.After(now) // the partner cannot know of this end", new: "lapsed = !l.Expiry.After(now.Add(slack))"},
-	{name: "a release that crossed a lease counts", file: "failover/verdict.go",
+	{name: "a release that crossed a lease counts", file: "failover/verdict.go", same: "nobody tells a release on meeting again before it has heard all leases, and what crosses later is weighed by another rule",
 		old: "v == ifHeard && !lapsed ||", new: "v == ifHeard && !lapsed && !newer ||"},
 	{name: "a lease that is over comes back", file: "failover/verdict.go", same: "it ends again by time, and each end is told",
 		old: "v == ifStanding && !newer && !b.Expiry.After(now)) {", new: "v > ifStanding) {"},
