@@ -57,7 +57,8 @@ func (s *server) work() {
 // batch is what several Steps decided.
 type batch struct {
 	began time.Time
-	ticks bool
+	ticks bool // there was one
+	news  bool // there was something else
 	save  lease.Batch
 	index map[netip.Addr]int
 	send  []*failover.Frame
@@ -93,6 +94,8 @@ func (s *server) decide(items []item) *batch {
 		}
 		if _, ok := it.event.(failover.Tick); ok {
 			b.ticks = true
+		} else {
+			b.news = true
 		}
 		b.add(e)
 		b.fence = b.fence || e.Fence
@@ -231,7 +234,7 @@ func (s *server) rest(b *batch) {
 	if !ok {
 		return
 	}
-	if s.idle++; !b.ticks || due.After(b.began) || s.retry > s.m.now {
+	if s.idle++; !b.ticks || b.news || due.After(b.began) || s.retry > s.m.now {
 		s.idle = 0
 	}
 	if s.idle > maxIdle {
