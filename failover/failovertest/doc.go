@@ -15,9 +15,9 @@
 //	go test ./failover/failovertest -run 'TestModel$' -v -timeout 0 -args -for 1h -keep -from 1000000
 //
 // Beside the worlds, TestCatalogue plays the known ways to lose an address or to give it twice, TestPuppet lets a partner
-// say anything in any state, TestCells asks that every event has met a server of both roles in every state, and
-// TestMutants sabotages the core line by line and asks that all this notices: twelve lines with every commit, -args -mutants
-// all for all of them. Not all of those are noticed yet.
+// say anything in any state, TestCells asks that every event has met a server of both roles in every state, TestFound runs
+// the worlds in which a promise was broken once, and TestMutants sabotages the core line by line and asks that all this
+// notices: twelve lines with every commit, -args -mutants all for all of them. A sabotage that changes no promise says why.
 //
 // # What is asked
 //
