@@ -39,7 +39,6 @@ const (
 // not one octet, because what the message is cannot be told then. Other options may have a length that is not that of
 // their type: see Check. After an error m is empty.
 func (m *Message) UnmarshalBinary(b []byte) error {
-	m.Reset()
 	if err := m.unmarshal(b); err != nil {
 		m.Reset()
 		return err
@@ -65,7 +64,10 @@ func (m *Message) unmarshal(b []byte) error {
 	m.ServerIPAddr = netip.AddrFrom4([4]byte(b[atSIAddr:atGIAddr]))
 	m.GatewayIPAddr = netip.AddrFrom4([4]byte(b[atGIAddr:atCHAddr]))
 	m.ClientHWAddr = b[atCHAddr : atCHAddr+int(b[2]) : atCHAddr+int(b[2])]
-	m.received, m.datagram = len(b), b
+	m.ServerHostName, m.BootFileName = nil, nil
+	m.MaximumSize, m.received, m.datagram = 0, len(b), b
+	m.options.reset()
+	m.order, m.fault = span{}, nil
 
 	overload := byte(0)
 	if len(b) >= atOptions && [4]byte(b[atCookie:atOptions]) == magicCookie {
@@ -88,9 +90,9 @@ func (m *Message) unmarshal(b []byte) error {
 	if len(m.options.parts) > 0 {
 		m.options.join(b)
 	}
-	if i := m.options.slot[OptionDHCPMessageType]; i != 0 {
-		if o := m.options.at(int(i) - 1); o.n != 1 {
-			return o.fault(fmt.Errorf("%d octets instead of 1", o.n))
+	if i := m.options.find(OptionDHCPMessageType); i >= 0 {
+		if o := m.options.at(i); o.n != 1 {
+			return o.fault(OptionDHCPMessageType, fmt.Errorf("%d octets instead of 1", o.n))
 		}
 	}
 	return nil
@@ -110,6 +112,7 @@ func text(field []byte) []byte {
 // parse adds the options in b[at:end], and to l.parts those that were there already. It returns what the first option 52
 // says, 0 if there is none.
 func (l *optionList) parse(b []byte, at, end int) (overload byte, err error) {
+	b = b[:end]
 	for at < end {
 		code := OptionCode(b[at])
 		if code == OptionPad {
@@ -119,21 +122,22 @@ func (l *optionList) parse(b []byte, at, end int) (overload byte, err error) {
 		if code == OptionEnd {
 			break
 		}
-		if at+2 > end || at+2+int(b[at+1]) > end {
-			return 0, &OptionError{Code: code, Octet: min(at+2, end), Err: io.ErrUnexpectedEOF}
+		next := end + 1
+		if at+1 < len(b) {
+			next = at + header + int(b[at+1])
 		}
-		n := int(b[at+1])
-		o := option{code: code, span: span{uint32(at + 2), uint32(n)}}
-		at += 2 + n
+		if next > end {
+			return 0, &OptionError{Code: code, Octet: min(at+header, end), Err: io.ErrUnexpectedEOF}
+		}
+		s := span{uint32(at + header), uint32(next - at - header)}
+		at = next
 		switch {
-		case code == OptionOptionOverload:
-			if n > 0 && overload == 0 {
-				overload = b[o.at]
-			}
-		case l.slot[code] == 0:
-			l.add(o)
-		default:
-			l.parts = append(l.parts, o)
+		case l.find(code) >= 0:
+			l.parts = append(l.parts, part{s, code})
+		case code != OptionOptionOverload:
+			l.add(code, option{span: s})
+		case s.n > 0 && overload == 0:
+			overload = b[s.at]
 		}
 	}
 	return overload, nil
@@ -142,16 +146,19 @@ func (l *optionList) parse(b []byte, at, end int) (overload byte, err error) {
 // join lays the parts of each option that came in several, one behind the other, into l.own (RFC 3396 7).
 func (l *optionList) join(b []byte) {
 	for i := range l.parts {
-		first := l.at(int(l.slot[l.parts[i].code]) - 1)
+		code := l.parts[i].code
+		first := l.at(l.find(code))
 		if first.own {
 			continue // joined when its second part was met
 		}
-		whole := l.keep(b[first.at : first.at+first.n])
+		whole := l.keep(b[first.at-header : first.at+first.n])
+		whole.at, whole.n = whole.at+header, whole.n-header
 		for _, p := range l.parts[i:] {
-			if p.code == first.code {
+			if p.code == code {
 				whole.n += l.keep(b[p.at : p.at+p.n]).n
 			}
 		}
+		l.own[whole.at-1] = byte(whole.n)
 		first.own, first.span = true, whole
 	}
 	l.parts = l.parts[:0]

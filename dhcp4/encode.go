@@ -32,19 +32,29 @@ func (m *Message) AppendBinary(b []byte) ([]byte, error) {
 	if m.MaximumSize > 0 {
 		limit = min(max(m.MaximumSize, MinMessageSize), maxMessageSize)
 	}
-	size := m.size()
+	size := m.sizeAtMost()
+	if size > limit {
+		size = m.size()
+	}
+	overload := size > limit
 	room := max(MinMessageSize, min(size, limit))
 	out := slices.Grow(b, room)[:len(b)+room]
 	msg := out[len(b):]
-	clear(msg)
 	if err := m.putHeader(msg); err != nil {
 		return b, err
 	}
-	end, err := m.putOptions(msg, size > limit)
+	end, err := m.putOptions(msg, overload)
 	if err != nil {
 		return b, err
 	}
+	clear(msg[end:])
 	return out[:len(b)+max(MinMessageSize, end)], nil
+}
+
+// sizeAtMost returns a bound of size, at the cost of a look: all octets that options can lie in.
+func (m *Message) sizeAtMost() int {
+	n := len(m.options.own) + len(m.datagram)
+	return atOptions + 1 + n + header*(n/maxPart)
 }
 
 // size returns how many octets the message has without overload and padding.
@@ -59,7 +69,7 @@ func (m *Message) size() int {
 // encodedLen returns how many octets a value of n octets takes with the codes and lengths of its parts.
 func encodedLen(n int) int { return n + 2*max(1, (n+maxPart-1)/maxPart) }
 
-// putHeader writes the fixed fields and the cookie into a message h of zeros.
+// putHeader writes the fixed fields and the cookie into a message h.
 func (m *Message) putHeader(h []byte) error {
 	switch {
 	case len(m.ClientHWAddr) > atSName-atCHAddr:
@@ -73,27 +83,34 @@ func (m *Message) putHeader(h []byte) error {
 	copy(h[4:8], m.TransactionID[:])
 	binary.BigEndian.PutUint16(h[8:10], m.NumSeconds)
 	binary.BigEndian.PutUint16(h[10:12], uint16(m.Flags))
-	if !putAddr(h[atCIAddr:], m.ClientIPAddr) || !putAddr(h[atYIAddr:], m.YourIPAddr) ||
-		!putAddr(h[atSIAddr:], m.ServerIPAddr) || !putAddr(h[atGIAddr:], m.GatewayIPAddr) {
+	putAddr(h[atCIAddr:], m.ClientIPAddr)
+	putAddr(h[atYIAddr:], m.YourIPAddr)
+	putAddr(h[atSIAddr:], m.ServerIPAddr)
+	putAddr(h[atGIAddr:], m.GatewayIPAddr)
+	if !encodable(m.ClientIPAddr) || !encodable(m.YourIPAddr) || !encodable(m.ServerIPAddr) || !encodable(m.GatewayIPAddr) {
 		return fmt.Errorf("dhcp4: ciaddr %v, yiaddr %v, siaddr %v, giaddr %v: %w",
 			m.ClientIPAddr, m.YourIPAddr, m.ServerIPAddr, m.GatewayIPAddr, errNotIPv4)
 	}
+	*(*[atCookie - atCHAddr]byte)(h[atCHAddr:]) = [atCookie - atCHAddr]byte{}
 	copy(h[atCHAddr:atSName], m.ClientHWAddr)
-	copy(h[atSName:atFile], m.ServerHostName)
-	copy(h[atFile:atCookie], m.BootFileName)
+	if len(m.ServerHostName) > 0 {
+		copy(h[atSName:atFile], m.ServerHostName)
+	}
+	if len(m.BootFileName) > 0 {
+		copy(h[atFile:atCookie], m.BootFileName)
+	}
 	copy(h[atCookie:atOptions], magicCookie[:])
 	return nil
 }
 
-// putAddr writes a into the first four octets of field, which is zero, and reports whether it could.
-func putAddr(field []byte, a netip.Addr) bool {
-	if !a.IsValid() {
-		return true
+// encodable reports whether a header field can hold a.
+func encodable(a netip.Addr) bool { return a.Is4() || !a.IsValid() }
+
+// putAddr writes a into the first four octets of field, 0.0.0.0 for what is not IPv4.
+func putAddr(field []byte, a netip.Addr) {
+	var a4 [4]byte
+	if a.Is4() {
+		a4 = a.As4()
 	}
-	if !a.Is4() {
-		return false
-	}
-	a4 := a.As4()
-	copy(field, a4[:])
-	return true
+	*(*[4]byte)(field) = a4
 }

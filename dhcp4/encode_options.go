@@ -1,5 +1,7 @@
 package dhcp4
 
+import "math/bits"
+
 // overloadLen is how many octets option 52 takes.
 const overloadLen = 3
 
@@ -47,11 +49,16 @@ func place(areas []area, code OptionCode, value []byte) bool {
 	return false
 }
 
-// putOptions writes the options into a message msg of zeros behind its header, as long as it may be, and returns where it
+// putOptions writes the options into a message msg behind its header, as long as it may be, and returns where it
 // ends. With overload it also uses file and sname where these are free; without, all options are known to fit.
 func (m *Message) putOptions(msg []byte, overload bool) (end int, err error) {
 	if !overload {
-		return m.putAll(msg), nil
+		if m.options.count <= usual {
+			var order [usual]uint8
+			return m.putAll(msg, m.arrangeFew(&order)), nil
+		}
+		var order [256]uint8
+		return m.putAll(msg, m.arrange(order[:])), nil
 	}
 	kind, typed := m.Option(OptionDHCPMessageType)
 	relay, relayed := m.Option(OptionRelayAgentInformation)
@@ -83,12 +90,14 @@ func (m *Message) putOptions(msg []byte, overload bool) (end int, err error) {
 	if len(m.ServerHostName) == 0 {
 		all[2].end = atFile - atSName - 1
 	}
-	var s sequence
-	s.take(OptionDHCPMessageType)
-	s.take(OptionRelayAgentInformation)
-	for o := m.next(&s); o != nil; o = m.next(&s) {
-		if !place(areas, o.code, m.value(o)) {
-			return 0, tooLong(o.code)
+	var order [256]uint8
+	for _, i := range m.arrange(order[:]) {
+		code := m.options.codes[i]
+		if code == OptionDHCPMessageType || code == OptionRelayAgentInformation {
+			continue // they have their places
+		}
+		if !place(areas, code, m.value(m.options.at(int(i)))) {
+			return 0, tooLong(code)
 		}
 	}
 	if relayed {
@@ -109,82 +118,111 @@ func (m *Message) putOptions(msg []byte, overload bool) (end int, err error) {
 	return options.at, nil
 }
 
-// putAll writes the options into a message that has room for all of them, and returns where they end.
-func (m *Message) putAll(msg []byte) int {
-	l := &m.options
+// putAll writes the options in this order into a message that has room for all of them, split where they are too long for
+// one part (RFC 3396), and returns where they end.
+func (m *Message) putAll(msg []byte, order []uint8) int {
 	at := atOptions
-	if i := l.slot[OptionDHCPMessageType]; i != 0 {
-		at = m.putOption(msg, at, l.at(int(i)-1))
-	}
-	var s sequence
-	s.take(OptionDHCPMessageType)
-	s.take(OptionRelayAgentInformation)
-	for _, code := range l.own[m.order.at : m.order.at+m.order.n] {
-		if i := l.slot[code]; i != 0 && s.take(OptionCode(code)) {
-			at = m.putOption(msg, at, l.at(int(i)-1))
+	for _, i := range order {
+		o := m.options.at(int(i))
+		n := header + int(o.n)
+		from := m.datagram
+		if o.own {
+			from = m.options.own
 		}
-	}
-	for i := range l.count {
-		if o := l.at(i); s.take(o.code) {
-			at = m.putOption(msg, at, o)
+		switch from = from[o.at-header:]; {
+		case n <= short && short <= len(from) && at+short <= len(msg):
+			// And what is behind it: cheaper than to copy as many as it has.
+			*(*[short]byte)(msg[at:]) = [short]byte(from)
+			at += n
+		case n <= header+maxPart:
+			copy(msg[at:at+n], from)
+			at += n
+		default:
+			at = putLong(msg, at, m.options.codes[i], from[header:n])
 		}
-	}
-	if i := l.slot[OptionRelayAgentInformation]; i != 0 {
-		at = m.putOption(msg, at, l.at(int(i)-1))
 	}
 	msg[at] = byte(OptionEnd)
 	return at + 1
 }
 
-// putOption writes an option at an octet of the message, split where it is too long for one part (RFC 3396), and returns
-// where it ends.
-func (m *Message) putOption(msg []byte, at int, o *option) int {
-	v := m.value(o)
-	for {
+// short is how many octets a short option has at most, with code and length.
+const short = 16
+
+// putLong writes an option of more than maxPart octets at an octet of the message, split (RFC 3396), and returns where it
+// ends.
+func putLong(msg []byte, at int, code OptionCode, v []byte) int {
+	for len(v) > 0 {
 		n := min(len(v), maxPart)
-		to := msg[at : at+2+n]
-		to[0], to[1] = byte(o.code), byte(n)
-		copy(to[2:], v[:n])
+		to := msg[at : at+header+n]
+		to[0], to[1] = byte(code), byte(n)
+		copy(to[header:], v)
 		at += len(to)
-		if v = v[n:]; len(v) == 0 {
-			return at
-		}
+		v = v[n:]
 	}
+	return at
 }
 
 func tooLong(code OptionCode) error { return &OptionError{Code: code, Octet: -1, Err: ErrTooLong} }
 
-// sequence goes through the options in the order in which they are written.
-type sequence struct {
-	asked, listed int // how far it is in Message.order and in the options
-	done          [256 / 64]uint64
-}
+// usual is how many options arrangeFew takes at most: as many as there are bits.
+const usual = 64
 
-// take reports whether code comes for the first time.
-func (s *sequence) take(code OptionCode) bool {
-	word, bit := &s.done[code/64], uint64(1)<<(code%64)
-	first := *word&bit == 0
-	*word |= bit
-	return first
-}
-
-// next returns the option that comes next, nil behind the last.
-func (m *Message) next(s *sequence) *option {
+// arrangeFew is arrange for a usual number of options.
+func (m *Message) arrangeFew(order *[usual]uint8) []uint8 {
 	l := &m.options
-	order := l.own[m.order.at : m.order.at+m.order.n]
-	for s.asked < len(order) {
-		code := OptionCode(order[s.asked])
-		s.asked++
-		if i := l.slot[code]; i != 0 && s.take(code) {
-			return l.at(int(i) - 1)
+	left := ^(^uint64(0) << l.count) // a bit a position
+	n := 0
+	if i := l.find(OptionDHCPMessageType); i >= 0 {
+		left &^= 1 << (i % usual)
+		order[0], n = uint8(i), 1
+	}
+	last := l.find(OptionRelayAgentInformation)
+	if last >= 0 {
+		left &^= 1 << (last % usual)
+	}
+	for _, code := range l.own[m.order.at : m.order.at+m.order.n] {
+		i := l.slot[code]
+		if byte(l.codes[i]) == code && left>>i&1 != 0 {
+			left &^= 1 << (i % usual)
+			order[n%usual] = i
+			n++
 		}
 	}
-	for s.listed < l.count {
-		o := l.at(s.listed)
-		s.listed++
-		if s.take(o.code) {
-			return o
+	for ; left != 0; left &= left - 1 {
+		order[n%usual] = uint8(bits.TrailingZeros64(left))
+		n++
+	}
+	if last >= 0 {
+		order[n%usual] = uint8(last)
+		n++
+	}
+	return order[:n]
+}
+
+// arrange returns the positions of the options in the order in which they are written, in buf, which has room for all.
+func (m *Message) arrange(buf []uint8) []uint8 {
+	l := &m.options
+	order := buf[:0]
+	var done [256]bool
+	take := func(code OptionCode) {
+		if i := l.find(code); i >= 0 && !done[i] {
+			done[i] = true
+			order = append(order, uint8(i))
 		}
 	}
-	return nil
+	take(OptionDHCPMessageType)
+	last := l.find(OptionRelayAgentInformation)
+	if last >= 0 {
+		done[last] = true
+	}
+	for _, code := range l.own[m.order.at : m.order.at+m.order.n] {
+		take(OptionCode(code))
+	}
+	for _, code := range l.codes[:l.count] {
+		take(code)
+	}
+	if last >= 0 {
+		order = append(order, uint8(last))
+	}
+	return order
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -60,6 +61,61 @@ func TestEncodeOrder(t *testing.T) {
 	request.SetOption(dhcp4.OptionServerIdentifier, []byte{1, 2, 3, 4})
 	if got, want := wire(t, encode(t, request)[240:]), "53:1 12:1 54:4 82:3 end"; got != want {
 		t.Errorf("without a list: got %s, want %s", got, want)
+	}
+}
+
+// Random options, few and many, set again and removed, and random lists of what the client asks for: the order is the
+// documented one.
+func TestEncodeOrderRandom(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(3, 4))
+	for range 3000 {
+		some := func(n int) (list []byte) {
+			for range rnd.IntN(n + 1) {
+				if code := byte(1 + rnd.IntN(254)); code != byte(dhcp4.OptionOptionOverload) {
+					list = append(list, code)
+				}
+			}
+			return list
+		}
+		asked := some(40)
+		options := append(some(rnd.IntN(200)), asked[:rnd.IntN(len(asked)+1)]...)
+		rnd.Shuffle(len(options), func(i, j int) { options[i], options[j] = options[j], options[i] })
+		var request dhcp4.Message
+		request.SetMessageType(dhcp4.MessageTypeDiscover)
+		request.SetOption(dhcp4.OptionParameterRequestList, asked)
+		reply := request.NewReply(nil, dhcp4.MessageTypeOffer)
+		reply.MaximumSize = 0
+		set := []byte{53}
+		for _, code := range options {
+			value := make([]byte, rnd.IntN(40))
+			if code == 53 {
+				value = value[:0]
+			}
+			reply.SetOption(dhcp4.OptionCode(code), value)
+			if !bytes.Contains(set, []byte{code}) {
+				set = append(set, code)
+			}
+			if rnd.IntN(10) == 0 {
+				reply.DelOption(dhcp4.OptionCode(code))
+				set = bytes.ReplaceAll(set, []byte{code}, nil)
+			}
+		}
+		var want []byte
+		for _, code := range slices.Concat([]byte{53, 54, 51}, asked, set) {
+			if code != 82 && bytes.Contains(set, []byte{code}) && !bytes.Contains(want, []byte{code}) {
+				want = append(want, code)
+			}
+		}
+		if bytes.Contains(set, []byte{82}) {
+			want = append(want, 82)
+		}
+		var got []byte
+		for b := encode(t, reply)[240:]; b[0] != 255; b = b[2+b[1]:] {
+			got = append(got, b[0])
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatalf("asked for %d, set %d:\n got %d\nwant %d", asked, set, got, want)
+		}
 	}
 }
 

@@ -35,10 +35,10 @@ func (e *OptionError) Error() string {
 // Unwrap returns Err.
 func (e *OptionError) Unwrap() error { return e.Err }
 
-// fault returns the error that something is wrong with o.
-func (o *option) fault(why error) error {
+// fault returns the error that something is wrong with o, which has this code.
+func (o *option) fault(code OptionCode, why error) error {
 	if o.own {
-		return &OptionError{Code: o.code, Octet: -1, Err: why}
+		return &OptionError{Code: code, Octet: -1, Err: why}
 	}
-	return &OptionError{Code: o.code, Octet: int(o.at), Err: why}
+	return &OptionError{Code: code, Octet: int(o.at), Err: why}
 }

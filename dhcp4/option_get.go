@@ -33,11 +33,11 @@ var lengths = [256]uint8{
 // because a client that gets one wrong may still be served.
 func (m *Message) Check() error {
 	for i := range m.options.count {
-		o := m.options.at(i)
-		if want := lengths[o.code]; want != 0 && o.n != uint32(want) {
-			return o.fault(fmt.Errorf("%d octets instead of %d", o.n, want))
+		code, o := m.options.codes[i], m.options.at(i)
+		if want := lengths[code]; want != 0 && o.n != uint32(want) {
+			return o.fault(code, fmt.Errorf("%d octets instead of %d", o.n, want))
 		}
-		if o.code != OptionRelayAgentInformation {
+		if code != OptionRelayAgentInformation {
 			continue
 		}
 		rest := m.value(o)
@@ -45,7 +45,7 @@ func (m *Message) Check() error {
 			rest = rest[2+len(v):]
 		}
 		if len(rest) > 0 {
-			return o.fault(fmt.Errorf("suboption %v: %w", RelayAgentCode(rest[0]), io.ErrUnexpectedEOF))
+			return o.fault(code, fmt.Errorf("suboption %v: %w", RelayAgentCode(rest[0]), io.ErrUnexpectedEOF))
 		}
 	}
 	return nil
@@ -94,11 +94,12 @@ func (m *Message) Text(code OptionCode) string {
 
 // MessageType returns the value of option 53, or MessageTypeNone, which is BOOTP, without it.
 func (m *Message) MessageType() MessageType {
-	v, _ := m.Option(OptionDHCPMessageType)
-	if len(v) != 1 {
-		return MessageTypeNone
+	if i := m.options.find(OptionDHCPMessageType); i >= 0 {
+		if v := m.value(m.options.at(i)); len(v) == 1 {
+			return MessageType(v[0])
+		}
 	}
-	return MessageType(v[0])
+	return MessageTypeNone
 }
 
 // RequestedIPAddress returns option 50 as Addr does.

@@ -1,6 +1,9 @@
 package dhcp4
 
-import "iter"
+import (
+	"iter"
+	"slices"
+)
 
 // span is a stretch of octets.
 type span struct{ at, n uint32 }
@@ -10,21 +13,30 @@ const inlineOptions = 24
 
 // option is one option of a message: where its value lies.
 type option struct {
-	code OptionCode
-	own  bool // in optionList.own, else in the datagram
 	span
+	own bool // in optionList.own, else in the datagram
 }
 
-// optionList holds each option once, in the order of first appearance. It has no pointers into itself, so that a
-// Message can live on the stack.
+// optionList holds each option once, in the order of first appearance: the code of the one at position i is codes[i]. It
+// has no pointers into itself, so that a Message can live on the stack.
 type optionList struct {
-	slot  [256]uint8 // by code: 1 + position, 0 if absent. There are 253 options (0, 52, 255 are none), so it fits
-	count int
+	slot  [256]uint8      // by code: its position, if the one there has that code, so that reset need not clear it
+	codes [256]OptionCode // by position
+	count int             // at most 253: 0, 52 and 255 are none
 	few   [inlineOptions]option
 	many  []option // beyond few
-	parts []option // while decoding: second and further parts of options
-	own   []byte   // octets of values that were set or joined, and of the order
+	parts []part   // while decoding: second and further parts of options
+	own   []byte   // octets of values that were set or joined, each behind its header, and of the order
 }
+
+// part is a second or further part of an option in the datagram.
+type part struct {
+	span
+	code OptionCode
+}
+
+// header is how many octets stand before a value, in a datagram and in optionList.own: code and length.
+const header = 2
 
 func (l *optionList) at(i int) *option {
 	if i < len(l.few) {
@@ -33,20 +45,31 @@ func (l *optionList) at(i int) *option {
 	return &l.many[i-len(l.few)]
 }
 
+// find returns the position of the option with this code, -1 if there is none.
+func (l *optionList) find(code OptionCode) int {
+	if i := l.slot[code]; int(i) < l.count && l.codes[i] == code {
+		return int(i)
+	}
+	return -1
+}
+
 // add appends an option that is not in l yet.
-func (l *optionList) add(o option) {
+func (l *optionList) add(code OptionCode, o option) {
 	if l.count < len(l.few) {
 		l.few[l.count] = o
 	} else {
 		l.many = append(l.many, o)
 	}
+	i := uint8(l.count)
+	l.codes[i], l.slot[code] = code, i
 	l.count++
-	l.slot[o.code] = uint8(l.count)
 }
 
 func (l *optionList) reset() {
-	clear(l.slot[:])
-	l.count, l.many, l.parts, l.own = 0, l.many[:0], l.parts[:0], l.own[:0]
+	l.count = 0
+	l.many = l.many[:0]
+	l.parts = l.parts[:0]
+	l.own = l.own[:0]
 }
 
 // keep copies b behind the octets that l owns.
@@ -72,35 +95,65 @@ func (m *Message) value(o *option) []byte {
 //
 // Options 0, 52 and 255 are part of the encoding and never present.
 func (m *Message) Option(code OptionCode) (value []byte, ok bool) {
-	i := m.options.slot[code]
-	if i == 0 {
+	i := m.options.find(code)
+	if i < 0 {
 		return nil, false
 	}
-	return m.value(m.options.at(int(i) - 1)), true
+	return m.value(m.options.at(i)), true
 }
 
 // SetOption sets an option to a copy of value, in the place of the one that was there or behind the others.
 // AppendBinary returns an error after code was 0, 52 or 255, which it writes itself.
-func (m *Message) SetOption(code OptionCode, value []byte) {
-	m.set(code, m.options.keep(value))
+func (m *Message) SetOption(code OptionCode, value []byte) { set(m, code, value) }
+
+// set is SetOption for octets of both kinds.
+func set[T []byte | string](m *Message, code OptionCode, value T) {
+	l := &m.options
+	begin := len(l.own)
+	end := begin + header + len(value)
+	if end > cap(l.own) {
+		l.own = slices.Grow(l.own, header+len(value))
+	}
+	l.own = l.own[:end]
+	to := l.own[begin:end]
+	to[0], to[1] = byte(code), byte(len(value))
+	switch to = to[header:]; len(value) { // these two need no memmove
+	case 1:
+		to[0] = value[0]
+	case 4: // an address, a time
+		copy(to[:4], value[:4])
+	default:
+		copy(to, value)
+	}
+	s := span{uint32(begin + header), uint32(len(value))}
+	if l.find(code) < 0 && !reserved(code) {
+		l.add(code, option{span: s, own: true})
+		return
+	}
+	m.place(code, s)
 }
 
-// set makes s, the last octets that the options own, the value of an option.
-func (m *Message) set(code OptionCode, s span) {
+// reserved reports whether the encoding itself uses code.
+func reserved(code OptionCode) bool {
+	return code == OptionPad || code == OptionOptionOverload || code == OptionEnd
+}
+
+// place makes s, the last octets that the options own, the value of an option.
+func (m *Message) place(code OptionCode, s span) {
 	l := &m.options
-	if code == OptionPad || code == OptionOptionOverload || code == OptionEnd {
+	if reserved(code) {
 		m.blame(&OptionError{Code: code, Octet: -1, Err: errNotSettable})
 		return
 	}
-	i := l.slot[code]
-	if i == 0 {
-		l.add(option{code: code, own: true, span: s})
+	i := l.find(code)
+	if i < 0 {
+		l.add(code, option{span: s, own: true})
 		return
 	}
-	o := l.at(int(i) - 1)
+	o := l.at(i)
 	if o.own && s.n <= o.n { // in its old place, so that setting it again and again takes no more
-		copy(l.own[o.at:], l.own[s.at:])
-		l.own = l.own[:s.at]
+		copy(l.own[o.at-header:], l.own[s.at-header:])
+		l.own = l.own[:s.at-header]
 		s.at = o.at
 	}
 	o.own, o.span = true, s
@@ -109,17 +162,16 @@ func (m *Message) set(code OptionCode, s span) {
 // DelOption removes an option, if it is there.
 func (m *Message) DelOption(code OptionCode) {
 	l := &m.options
-	i := int(l.slot[code])
-	if i == 0 {
+	i := l.find(code)
+	if i < 0 {
 		return
 	}
-	for ; i < l.count; i++ {
-		o := *l.at(i)
-		*l.at(i - 1) = o
-		l.slot[o.code] = uint8(i)
+	for i++; i < l.count; i++ {
+		*l.at(i - 1) = *l.at(i)
+		l.codes[i-1] = l.codes[i]
+		l.slot[l.codes[i]] = uint8(i - 1)
 	}
 	l.count--
-	l.slot[code] = 0
 	l.many = l.many[:max(0, l.count-len(l.few))]
 }
 
@@ -128,8 +180,7 @@ func (m *Message) DelOption(code OptionCode) {
 func (m *Message) Options() iter.Seq2[OptionCode, []byte] {
 	return func(yield func(OptionCode, []byte) bool) {
 		for i := range m.options.count {
-			o := m.options.at(i)
-			if !yield(o.code, m.value(o)) {
+			if !yield(m.options.codes[i], m.value(m.options.at(i))) {
 				return
 			}
 		}

@@ -12,34 +12,42 @@ func (m *Message) SetMessageType(t MessageType) {
 		m.DelOption(OptionDHCPMessageType)
 		return
 	}
-	m.SetOption(OptionDHCPMessageType, []byte{byte(t)})
+	set(m, OptionDHCPMessageType, []byte{byte(t)})
 }
 
 // SetAddrs sets an option to a list of IPv4 addresses. AppendBinary returns an error if one of them is something else.
 func (m *Message) SetAddrs(code OptionCode, addrs ...netip.Addr) {
 	l := &m.options
-	at := len(l.own)
+	begin := len(l.own)
+	l.own = append(l.own, byte(code), byte(4*len(addrs)))
 	for _, a := range addrs {
 		if !a.Is4() {
-			l.own = l.own[:at]
+			l.own = l.own[:begin]
 			m.blame(&OptionError{Code: code, Octet: -1, Err: errNotIPv4})
 			return
 		}
 		a4 := a.As4()
 		l.own = append(l.own, a4[:]...)
 	}
-	m.set(code, span{uint32(at), uint32(len(l.own) - at)})
+	m.place(code, span{uint32(begin + header), uint32(4 * len(addrs))})
 }
 
 // SetServerIdentifier sets option 54.
-func (m *Message) SetServerIdentifier(a netip.Addr) { m.SetAddrs(OptionServerIdentifier, a) }
+func (m *Message) SetServerIdentifier(a netip.Addr) {
+	if !a.Is4() {
+		m.blame(&OptionError{Code: OptionServerIdentifier, Octet: -1, Err: errNotIPv4})
+		return
+	}
+	a4 := a.As4()
+	set(m, OptionServerIdentifier, a4[:])
+}
 
 // SetDuration sets an option to the whole seconds of d: 0 if it is negative, and InfiniteLease if it is that or more.
 func (m *Message) SetDuration(code OptionCode, d time.Duration) {
 	secs := uint32(min(max(0, d), InfiniteLease) / time.Second)
 	var v [4]byte
 	binary.BigEndian.PutUint32(v[:], secs)
-	m.SetOption(code, v[:])
+	set(m, code, v[:])
 }
 
 // SetIPAddressLeaseTime sets option 51 as SetDuration does.
@@ -48,9 +56,4 @@ func (m *Message) SetIPAddressLeaseTime(d time.Duration) {
 }
 
 // SetText sets an option to the octets of s, without a NUL (RFC 2132 2).
-func (m *Message) SetText(code OptionCode, s string) {
-	l := &m.options
-	at := len(l.own)
-	l.own = append(l.own, s...)
-	m.set(code, span{uint32(at), uint32(len(s))})
-}
+func (m *Message) SetText(code OptionCode, s string) { set(m, code, s) }

@@ -29,17 +29,22 @@ func (m *Message) NewReply(reply *Message, t MessageType) *Message {
 	hw := l.keep(m.ClientHWAddr)
 	reply.ClientHWAddr = l.own[hw.at : hw.at+hw.n : hw.at+hw.n]
 	reply.order = l.keep(needed[:])
-	reply.order.n += l.keep(m.ParameterRequestList()).n
+	if i := m.options.find(OptionParameterRequestList); i >= 0 {
+		reply.order.n += l.keep(m.value(m.options.at(i))).n
+	}
 	if t != MessageTypeNone {
 		reply.SetMessageType(t)
-		if id, ok := m.Option(OptionClientIdentifier); ok {
-			reply.SetOption(OptionClientIdentifier, id)
-		}
+		m.echo(reply, OptionClientIdentifier)
 	}
-	if info, ok := m.RelayAgentInfo(); ok {
-		reply.SetOption(OptionRelayAgentInformation, info)
-	}
+	m.echo(reply, OptionRelayAgentInformation)
 	return reply
+}
+
+// echo gives reply an option of m, if it is there.
+func (m *Message) echo(reply *Message, code OptionCode) {
+	if i := m.options.find(code); i >= 0 {
+		set(reply, code, m.value(m.options.at(i)))
+	}
 }
 
 // needed goes before what the client asks for: without these it cannot use an answer (RFC 2131 table 3).
@@ -47,8 +52,8 @@ var needed = [...]byte{byte(OptionServerIdentifier), byte(OptionIPAddressLeaseTi
 
 // replySize returns the MaximumSize of an answer to m.
 func (m *Message) replySize() int {
-	switch _, limited := m.Option(OptionMaximumDHCPMessageSize); {
-	case limited:
+	switch {
+	case m.options.find(OptionMaximumDHCPMessageSize) >= 0:
 		return min(int(m.MaximumMessageSize())-udpOverhead, maxReplySize)
 	case m.MessageType() == MessageTypeNone:
 		// RFC 951 and RFC 1542 know no larger answer than the question, as ISC dhcpd has it.
