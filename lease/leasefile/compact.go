@@ -195,7 +195,7 @@ func (s *Store) copyLive(ctx context.Context, w *rewriting, regions []region) er
 		p := peers[name]
 		w.text = appendPeer(w.text, &p)
 	}
-	err := s.walk(ctx, from, regions, shift, func(d declared, st stanza) error {
+	err := s.walk(ctx, from, regions, shift, func(d *declared, st stanza) error {
 		switch d.what {
 		case other:
 			// For the day on which ISC dhcpd reads the file again; unless, copied, it could be taken for a marker.

@@ -163,7 +163,7 @@ func (s *Store) read() (survey, error) {
 	}
 	sc := newScanner(s.file, plan.regions...)
 	for {
-		var d declared
+		var d *declared
 		st, err := sc.next()
 		if err == nil {
 			d, err = sc.read(st, s.readAt)
@@ -191,7 +191,7 @@ func (s *Store) read() (survey, error) {
 }
 
 // note records one stanza of the file. The latest counts.
-func (s *Store) note(d declared, place int64) {
+func (s *Store) note(d *declared, place int64) {
 	switch d.what {
 	case aPeer:
 		s.peers[d.peer.Name] = d.peer

@@ -12,40 +12,47 @@ import (
 // A file of a million leases is mostly stanzas that appendLease or ISC dhcpd has written, a line a statement. quick reads
 // those, and leaves whatever else it meets to cut and parseStanza, which read everything and take four times as long.
 
-// quick reads the lease stanza that b begins with, and returns how long it is. It reports false if that is not exactly as
-// those write it, which says nothing of its worth; and if it does not end in b.
-func quick(b []byte) (d declared, n int, ok bool) {
+// quick reads the lease stanza that b begins with into d, and returns how long it is. It reports false if that is not
+// exactly as those write it, which says nothing of its worth, nor is anything in d then; and if it does not end in b.
+func quick(b []byte, d *declared) (n int, ok bool) {
 	line, rest, ok := cutLine(b)
-	line, named := bytes.CutPrefix(line, []byte("lease "))
-	line, opened := bytes.CutSuffix(line, []byte(" {"))
+	line, named := after(line, "lease ")
+	line, opened := bytes.CutSuffix(line, opening)
 	if !ok || !named || !opened {
-		return d, 0, false
+		return 0, false
 	}
 	var x leaseDecl
 	if x.addr, ok = quickAddr(line); !ok {
-		return d, 0, false
+		return 0, false
 	}
 	var exact []byte
+	ours := false
 	for {
 		if len(rest) > 0 && rest[0] == '}' {
-			l := x.lease(time.Time{})
-			if x.status == 0 || !quickExact(&l, exact) {
-				return d, 0, false
-			}
-			d.lease = l
-			return d, len(b) - len(rest) + 1, true
+			*d = declared{what: aLease, ours: ours, lease: x.lease(time.Time{})}
+			return len(b) - len(rest) + 1, x.status != 0 && quickExact(&d.lease, exact)
 		}
-		if line, rest, ok = cutLine(rest); !ok || d.ours {
-			return d, 0, false // the mark is the last
+		if line, rest, ok = cutLine(rest); !ok || ours {
+			return 0, false // the mark is the last
 		}
-		if said, ok := bytes.CutPrefix(line, []byte("  "+ownMark)); ok {
-			exact, d.ours = said, true
+		if said, is := after(line, "  "+ownMark); is {
+			exact, ours = said, true
 			continue
 		}
 		if !quickStatement(&x, line) {
-			return d, 0, false
+			return 0, false
 		}
 	}
+}
+
+var opening = []byte(" {")
+
+// after is bytes.CutPrefix for a constant, which the compiler compares by a few words.
+func after(b []byte, prefix string) (rest []byte, ok bool) {
+	if len(b) >= len(prefix) && string(b[:len(prefix)]) == prefix {
+		return b[len(prefix):], true
+	}
+	return b, false
 }
 
 // cutLine cuts b after its first line, which it returns without the newline.
@@ -62,62 +69,74 @@ func quickStatement(d *leaseDecl, line []byte) (ok bool) {
 	if len(line) < 4 || line[0] != ' ' || line[1] != ' ' || line[len(line)-1] != ';' {
 		return false
 	}
-	word, rest, _ := bytes.Cut(line[2:len(line)-1], []byte{' '})
-	switch string(word) {
-	case "starts":
-		d.starts, ok = quickDate(rest)
-	case "ends":
-		d.ends, ok = quickDate(rest)
-	case "tstp":
-		d.tstp, ok = quickDate(rest)
-		d.hasTSTP = true
-	case "tsfp":
-		d.tsfp, ok = quickDate(rest)
-	case "atsfp":
-		d.atsfp, ok = quickDate(rest)
-	case "cltt":
-		d.cltt, ok = quickDate(rest)
-	case "binding":
-		d.status, ok = quickState(rest)
-	case "next":
-		rest, ok = bytes.CutPrefix(rest, []byte("binding "))
-		if ok {
-			_, ok = quickState(rest)
-		}
-	case "rewind":
-		rest, ok = bytes.CutPrefix(rest, []byte("binding "))
-		if ok {
-			d.rewind, ok = quickState(rest)
-		}
-	case "reserved":
-		d.flags |= lease.Reserved
-		ok = len(rest) == 0
-	case "dynamic-bootp":
-		d.flags |= lease.BOOTP
-		ok = len(rest) == 0
-	case "hardware":
-		d.hardware, ok = quickHardware(rest)
-	case "uid":
-		d.uid, ok = quickText(rest)
-	case "client-hostname":
-		d.hostName, ok = quickText(rest)
-	case "set":
-		rest, ok = bytes.CutPrefix(rest, []byte("vendor-class-identifier = "))
-		if ok {
+	line = line[2 : len(line)-1]
+	switch line[0] {
+	case 's':
+		if rest, is := after(line, "starts "); is {
+			d.starts, ok = quickDate(rest)
+		} else if rest, is := after(line, "set vendor-class-identifier = "); is {
 			d.vendorClass, ok = quickText(rest)
 		}
-	case "option":
-		ok = quickOption(d, rest)
+	case 'e':
+		if rest, is := after(line, "ends "); is {
+			d.ends, ok = quickDate(rest)
+		}
+	case 't':
+		if rest, is := after(line, "tstp "); is {
+			d.tstp, ok = quickDate(rest)
+			d.hasTSTP = true
+		} else if rest, is := after(line, "tsfp "); is {
+			d.tsfp, ok = quickDate(rest)
+		}
+	case 'a':
+		if rest, is := after(line, "atsfp "); is {
+			d.atsfp, ok = quickDate(rest)
+		}
+	case 'c':
+		if rest, is := after(line, "cltt "); is {
+			d.cltt, ok = quickDate(rest)
+		} else if rest, is := after(line, "client-hostname "); is {
+			d.hostName, ok = quickText(rest)
+		}
+	case 'b':
+		if rest, is := after(line, "binding state "); is {
+			d.status, ok = quickState(rest)
+		}
+	case 'n':
+		if rest, is := after(line, "next binding state "); is {
+			_, ok = quickState(rest)
+		}
+	case 'r':
+		if rest, is := after(line, "rewind binding state "); is {
+			d.rewind, ok = quickState(rest)
+		} else if ok = string(line) == "reserved"; ok {
+			d.flags |= lease.Reserved
+		}
+	case 'd':
+		if ok = string(line) == "dynamic-bootp"; ok {
+			d.flags |= lease.BOOTP
+		}
+	case 'h':
+		if rest, is := after(line, "hardware ethernet "); is {
+			d.hardware, ok = quickHardware(rest)
+		}
+	case 'u':
+		if rest, is := after(line, "uid "); is {
+			d.uid, ok = quickText(rest)
+		}
+	case 'o':
+		if rest, is := after(line, "option agent."); is {
+			ok = quickOption(d, rest)
+		}
 	}
 	return ok
 }
 
-// quickOption reads "agent.circuit-id VALUE", the value as octets or as a string.
+// quickOption reads "circuit-id VALUE", the value as octets or as a string.
 func quickOption(d *leaseDecl, b []byte) bool {
 	name, value, _ := bytes.Cut(b, []byte{' '})
-	name, ok := bytes.CutPrefix(name, []byte("agent."))
 	code := slices.Index(agentNames[:], string(name))
-	if !ok || code <= 0 {
+	if code <= 0 {
 		return false
 	}
 	v, ok := quickText(value)
@@ -162,18 +181,19 @@ func quickDate(b []byte) (time.Time, bool) {
 	if len(b) != len(form) {
 		return time.Time{}, false
 	}
-	for i := range b {
-		if c := form[i]; '0' <= c && c <= '9' {
-			if b[i] < '0' || b[i] > '9' {
-				return time.Time{}, false
-			}
-		} else if b[i] != c {
-			return time.Time{}, false
-		}
+	bad := 0 // below 0 if an octet is no digit where there is one in form
+	two := func(at int) int {
+		tens, ones := int(b[at])-'0', int(b[at+1])-'0'
+		bad |= tens | (9 - tens) | ones | (9 - ones)
+		return tens*10 + ones
 	}
-	two := func(at int) int { return int(b[at]-'0')*10 + int(b[at+1]-'0') }
 	year, month, day := two(2)*100+two(4), two(7), two(10)
 	hour, minute, second := two(13), two(16), two(19)
+	weekday := int(b[0]) - '0'
+	bad |= weekday | (9 - weekday)
+	if bad < 0 || b[1] != ' ' || b[6] != '/' || b[9] != '/' || b[12] != ' ' || b[15] != ':' || b[18] != ':' {
+		return time.Time{}, false
+	}
 	if year < 1970 || year >= 2038 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60 {
 		return time.Time{}, false
 	}
@@ -187,12 +207,8 @@ func quickDate(b []byte) (time.Time, bool) {
 	return lease.FromUnix(int64(days)*86400 + int64(hour*3600+minute*60+second)), true
 }
 
-// quickState reads "state active".
-func quickState(b []byte) (lease.Status, bool) {
-	name, ok := bytes.CutPrefix(b, []byte("state "))
-	if !ok {
-		return 0, false
-	}
+// quickState reads "active".
+func quickState(name []byte) (lease.Status, bool) {
 	switch string(name) {
 	case "active":
 		return lease.Active, true
@@ -212,10 +228,9 @@ func quickState(b []byte) (lease.Status, bool) {
 	return 0, false
 }
 
-// quickHardware reads "ethernet 02:00:00:00:00:01".
+// quickHardware reads "02:00:00:00:00:01", the address of an Ethernet.
 func quickHardware(b []byte) (lease.HWAddr, bool) {
-	b, ok := bytes.CutPrefix(b, []byte("ethernet "))
-	if !ok || len(b)%3 != 2 || len(b) > 3*maxISCHardware {
+	if len(b)%3 != 2 || len(b) > 3*maxISCHardware {
 		return "", false
 	}
 	var room [1 + maxISCHardware]byte

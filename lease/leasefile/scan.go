@@ -84,7 +84,7 @@ func (s *scanner) next() (stanza, error) {
 
 // quick reads a stanza into said, if that is an easy one.
 func (s *scanner) quick() (n int, ok bool) {
-	s.said, n, ok = quick(s.buf[s.at:])
+	n, ok = quick(s.buf[s.at:], &s.said)
 	return n, ok && (s.ours || !s.said.ours)
 }
 
@@ -290,17 +290,19 @@ func isBlank(c byte) bool {
 	return c == ' ' || '\t' <= c && c <= '\r'
 }
 
-// read reads what a stanza of next's says. Damage is here a stanza that says what cannot be.
-func (s *scanner) read(st stanza, now time.Time) (declared, error) {
+// read reads what a stanza of next's says, which stands until the next call of that. Damage is here a stanza that says what
+// cannot be.
+func (s *scanner) read(st stanza, now time.Time) (*declared, error) {
 	if st.quick != nil {
-		return *st.quick, nil
+		return st.quick, nil
 	}
 	d, err := parseStanza(st.text, now)
 	if err == nil && d.ours && !s.ours {
 		err = errStray
 	}
 	if err == nil {
-		return d, nil
+		s.said = d
+		return &s.said, nil
 	}
 	bad := st.damage(err)
 	var syntax *syntaxError
@@ -308,7 +310,7 @@ func (s *scanner) read(st stanza, now time.Time) (declared, error) {
 		bad.Line += bytes.Count(st.text[:syntax.at], []byte{'\n'})
 		bad.Err = syntax.err
 	}
-	return declared{}, bad
+	return nil, bad
 }
 
 // damage is the Damage that is the whole stanza.
@@ -320,6 +322,9 @@ func (st stanza) damage(why error) *Damage {
 
 // addr is the address of a lease stanza that begins as Tandem and ISC dhcpd write it.
 func (st stanza) addr() (netip.Addr, bool) {
+	if st.quick != nil {
+		return st.quick.lease.Addr, true
+	}
 	rest, ok := bytes.CutPrefix(st.text, []byte("lease "))
 	if !ok {
 		return netip.Addr{}, false

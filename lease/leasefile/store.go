@@ -168,7 +168,7 @@ func (s *Store) load(ctx context.Context, yield func(lease.Lease) bool) error {
 		return err
 	}
 	stop := errors.New("enough")
-	err = s.walk(s.ctx, s.file, regions, shift, func(d declared, _ stanza) error {
+	err = s.walk(s.ctx, s.file, regions, shift, func(d *declared, _ stanza) error {
 		if d.what == aLease && !yield(d.lease) {
 			return stop
 		}
@@ -200,7 +200,7 @@ func (s *Store) verify(file io.ReaderAt, size int64) ([]region, error) {
 
 // walk gives fn each lease in the regions that counts, and each stanza that is not Tandem's business, and returns fn's
 // error. It fails where the file does not say what it said when it was read first. The caller has the right to read.
-func (s *Store) walk(ctx context.Context, file io.ReaderAt, regions []region, shift int64, fn func(declared, stanza) error) error {
+func (s *Store) walk(ctx context.Context, file io.ReaderAt, regions []region, shift int64, fn func(*declared, stanza) error) error {
 	for sc := newScanner(file, regions...); ; {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -212,7 +212,7 @@ func (s *Store) walk(ctx context.Context, file io.ReaderAt, regions []region, sh
 		if a, ok := st.addr(); ok && s.at(a).place != st.offset+shift {
 			continue // superseded; most stanzas are, before a compaction
 		}
-		var d declared
+		var d *declared
 		if err == nil {
 			d, err = sc.read(st, s.readAt)
 		}

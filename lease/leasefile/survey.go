@@ -157,6 +157,14 @@ func surveyFile(r io.ReaderAt, size int64) (survey, error) {
 	in := bufio.NewReaderSize(io.NewSectionReader(r, 0, end), 1<<18)
 	var last []byte
 	for fresh := true; s.at < end; {
+		if fresh && !s.open {
+			if err := s.skip(in); err != nil {
+				return survey{}, err
+			}
+			if s.at == end {
+				break
+			}
+		}
 		piece, err := in.ReadSlice('\n')
 		if err != nil && err != io.EOF && !errors.Is(err, bufio.ErrBufferFull) {
 			return survey{}, err
@@ -186,6 +194,29 @@ func surveyFile(r io.ReaderAt, size int64) (survey, error) {
 	}
 	s.finish(end, size, last)
 	return s.survey, nil
+}
+
+// skip passes over whole lines that are no marker lines, outside of a commit, as far as is in the buffer: with none of them
+// is a '#'.
+func (s *surveyor) skip(in *bufio.Reader) error {
+	b, _ := in.Peek(1)
+	for len(b) > 0 && b[0] != '#' {
+		b, _ = in.Peek(in.Buffered())
+		if n := bytes.IndexByte(b, '#'); n >= 0 {
+			b = b[:n]
+		}
+		n := bytes.LastIndexByte(b, '\n') + 1
+		if n == 0 {
+			return nil
+		}
+		s.at += int64(n)
+		s.line += bytes.Count(b[:n], []byte{'\n'})
+		if _, err := in.Discard(n); err != nil {
+			return err
+		}
+		b, _ = in.Peek(1)
+	}
+	return nil // what could not be read is noticed by who reads on
 }
 
 // quick takes in a whole commit that line begins, if what is in the buffer behind that line ends it as it should. It
