@@ -3,6 +3,7 @@ package failovertest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"testing"
@@ -461,6 +462,21 @@ var catalogue = []struct {
 		for _, c := range s.clients {
 			s.off(c)
 		}
+	}},
+	{name: "two machines with one hardware address", cfg: Config{Clients: 2, Addresses: 8}, do: func(s *scene) {
+		// By option 61 they are two clients, and one remembers the address of the other.
+		a, b := s.clients[0], s.clients[1]
+		for _, c := range s.clients {
+			c.forget()
+			c.addr = netip.Addr{}
+			c.name = lease.Client{ID: fmt.Sprintf("machine %d", c.id), HW: a.name.HW}
+			c.begin()
+		}
+		s.when("both are bound", func() bool { return a.holds() && b.holds() })
+		b.forget()
+		b.addr = a.addr
+		b.reboot()
+		s.pass(5 * time.Minute)
 	}},
 	{name: "an acknowledgement that crosses a renewal", cfg: Config{Clients: 1, Addresses: 6}, do: func(s *scene) {
 		// What is acknowledged is what was told first, and of the partner no more is heard.

@@ -177,7 +177,7 @@ var mutantList = []mutant{
 		old: "m.cfg.Role.partners(), now, now, true", new: "m.cfg.Role.partners(), now, now, false"},
 	{name: "POOLREQ is answered in any state", file: "failover/balance.go",
 		old: "if m.State() == Normal {\n\t\tgiven", new: "if m.State() != 0 {\n\t\tgiven"},
-	{name: "affinity in any state", file: "failover/balance.go",
+	{name: "affinity in any state", file: "failover/balance.go", same: "it gives an address away as the balance does, and says so",
 		old: "if m.cfg.Role != Primary || m.State() != Normal {", new: "if m.cfg.Role != Primary {"},
 	{name: "affinity at both", file: "failover/balance.go",
 		old: "if m.cfg.Role != Primary || m.State() != Normal {", new: "if m.State() != Normal {"},
