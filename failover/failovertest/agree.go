@@ -27,8 +27,11 @@ func (m *Model) checkSoon() {
 	for began := m.now; m.breach == nil && m.now < began+wait; began = max(began, m.disturbed) {
 		m.until(began + wait) // anew after a restart: the pools are being made equal
 	}
+	if !m.servers[0].whole() || !m.servers[1].whole() {
+		return // one has been told to recover meanwhile
+	}
 	for _, s := range m.servers {
-		if m.breach == nil && s.whole() && s.status.State != failover.Normal { // it may have been told to recover meanwhile
+		if m.breach == nil && s.status.State != failover.Normal {
 			m.fail("I9", netip.Addr{}, "all is well for %v, but %v", wait, s)
 		}
 	}
