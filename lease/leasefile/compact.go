@@ -293,6 +293,7 @@ func (s *Store) swap(w *rewriting) error {
 	s.file, s.size = w.to, w.size
 	s.stanzas += int64(len(w.moved)) - w.stanzas
 	s.retryAt = 0
+	s.surveyed = surveyed{}
 	s.state.Unlock()
 	// A batch that failed and was never cut off stands in the old file alone.
 	s.torn, s.glue, s.unsynced, s.tail = false, false, true, tail

@@ -138,6 +138,7 @@ func (s *Store) open() (err error) {
 	if s.grown() {
 		return s.rewrite(s.ctx, plan.regions, call)
 	}
+	s.surveyed = surveyed{plan.regions, s.size}
 	s.tail, err = readTail(s.file, s.size)
 	return err
 }
@@ -161,25 +162,22 @@ func (s *Store) read() (survey, error) {
 		}
 		report(d)
 	}
-	sc := newScanner(s.file, plan.regions...)
-	for {
-		var d *declared
-		st, err := sc.next()
-		if err == nil {
-			d, err = sc.read(st, s.readAt)
+	err = inPieces(s.ctx, s.file, plan.regions, pieceSize, s.readFirst, func(p *piece) error {
+		s.stanzas += int64(len(p.places))
+		for _, at := range p.places {
+			s.put(at.addr, at.entry) // the latest counts
 		}
-		if bad := (*Damage)(nil); errors.As(err, &bad) {
-			plan.damage = append(plan.damage, bad)
-			report(bad)
-			continue
+		for _, peer := range p.peers {
+			s.peers[peer.Name] = peer
 		}
-		if err == io.EOF {
-			break
+		for _, d := range p.damage {
+			plan.damage = append(plan.damage, d)
+			report(d)
 		}
-		if err != nil {
-			return survey{}, err
-		}
-		s.note(d, st.offset)
+		return p.err
+	})
+	if err != nil {
+		return survey{}, err
 	}
 	if plan.torn != nil {
 		report(plan.torn)
@@ -188,17 +186,6 @@ func (s *Store) read() (survey, error) {
 		s.report(fmt.Errorf("leasefile: %s: %d more parts left out: %w", s.path, reported-maxReported, lease.ErrCorrupt))
 	}
 	return plan, nil
-}
-
-// note records one stanza of the file. The latest counts.
-func (s *Store) note(d *declared, place int64) {
-	switch d.what {
-	case aPeer:
-		s.peers[d.peer.Name] = d.peer
-	case aLease:
-		s.stanzas++
-		s.put(number(d.lease.Addr), entry{place, s.hash(&d.lease)})
-	}
 }
 
 // put records that a stanza is the one that counts for an address. The caller holds state, or is alone.

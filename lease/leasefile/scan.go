@@ -26,6 +26,7 @@ type stanza struct {
 type scanner struct {
 	r       io.ReaderAt
 	regions []region // still to come
+	broken  bool     // behind the last of them another stanza begins
 
 	buf  []byte
 	at   int   // in buf, how far it was read
@@ -75,6 +76,9 @@ func (s *scanner) next() (stanza, error) {
 			return stanza{}, s.damage(errLong)
 		}
 		if err := s.fill(); err == io.EOF {
+			if s.broken {
+				return stanza{}, s.damage(errBroken)
+			}
 			return stanza{}, s.damage(errEnd)
 		} else if err != nil {
 			return stanza{}, err

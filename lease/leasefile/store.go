@@ -92,6 +92,8 @@ type Store struct {
 	peers   map[string]lease.Peer
 	stanzas int64 // in the file, of leases
 	retryAt int64 // after a compaction that failed: the number of stanzas at which to try again
+	// surveyed is what Open found, for the first Load to begin with.
+	surveyed surveyed
 
 	// Of the loop alone.
 	group    []*request // what is being written
@@ -102,6 +104,12 @@ type Store struct {
 	unsynced bool       // the directory may not be durable: sync before anything else
 	buf      []byte
 	pending  map[uint32]entry
+}
+
+// surveyed says where the stanzas are in the first octets of a file, which are so many.
+type surveyed struct {
+	regions []region
+	size    int64
 }
 
 // entry is what the index keeps of one lease: where its stanza stands and a hash of what it says. There is none for a
@@ -161,26 +169,54 @@ func (s *Store) load(ctx context.Context, yield func(lease.Lease) bool) error {
 	}
 	defer s.release()
 	s.state.Lock()
-	size, shift := s.size, s.shift
+	size, shift, found := s.size, s.shift, s.surveyed
+	s.surveyed = surveyed{}
 	s.state.Unlock()
-	regions, err := s.verify(s.file, size)
-	if err != nil {
-		return err
+	first := found.size == size && size > 0
+	if !first {
+		var err error
+		if found.regions, err = s.verify(s.file, size); err != nil {
+			return err
+		}
 	}
 	stop := errors.New("enough")
-	err = s.walk(s.ctx, s.file, regions, shift, func(d *declared, _ stanza) error {
-		if d.what == aLease && !yield(d.lease) {
-			return stop
+	given := 0
+	err := inPieces(s.ctx, s.file, found.regions, pieceSize, func(p *piece) { s.readAgain(p, shift) }, func(p *piece) error {
+		given += len(p.leases)
+		for i := range p.leases {
+			if !yield(p.leases[i]) {
+				return stop
+			}
 		}
-		return nil
+		return p.err
 	})
 	switch {
 	case err == stop:
 		return nil
 	case s.ctx.Err() != nil:
 		return lease.ErrClosed
+	case err != nil:
+		return s.named(err)
+	case first:
+		return s.complete(size, given)
 	}
-	return err
+	return nil
+}
+
+// complete checks that the first Load, which trusts in the survey of Open, found the file as that did: each lease was
+// compared with its hash, and if none is missing there is nothing else that counts.
+func (s *Store) complete(size int64, given int) error {
+	s.state.Lock()
+	same, have := s.size == size, s.index.Len()
+	s.state.Unlock()
+	if !same { // an Apply has changed what is to be given
+		_, err := s.verify(s.file, size)
+		return err
+	}
+	if given != have {
+		return fmt.Errorf("leasefile: %s: %d of %d leases are gone that were read first: %w", s.path, have-given, have, lease.ErrCorrupt)
+	}
+	return nil
 }
 
 // verify checks once more that the first size octets of the file are sound: the disk may have changed its mind since
