@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -143,8 +144,23 @@ func openLeases(o options, cfg *isc.Config, log *zap.Logger) (*leasefile.Store, 
 		Failover: func(a netip.Addr) bool {
 			return slices.ContainsFunc(shared, func(r isc.Range) bool { return r.First.Compare(a) <= 0 && a.Compare(r.Last) <= 0 })
 		},
-		Report: func(err error) { log.Error(err.Error()) },
+		Report:   func(err error) { log.Error(err.Error()) },
+		Progress: progress(log),
 	})
+}
+
+// progressEvery is how often a long start says how far it is.
+const progressEvery = time.Second
+
+// progress logs how much of the lease file was read, so that nobody takes a long start for none.
+func progress(log *zap.Logger) func(done, size int64) {
+	last := time.Now()
+	return func(done, size int64) {
+		if now := time.Now(); now.Sub(last) >= progressEvery {
+			last = now
+			log.Info(fmt.Sprintf("Reading the leases file: %d %%.", done*100/size))
+		}
+	}
 }
 
 // node is what works on the ledger: an endpoint for each relationship, and a gate for the pools without one.

@@ -61,6 +61,35 @@ func TestLoadMany(t *testing.T) {
 	}
 }
 
+// Open and the first Load tell how far they are, once around the file each.
+func TestProgress(t *testing.T) {
+	s, path := manyLeases(t)
+	s.Close()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told, done := 0, int64(0)
+	s = open(t, path, leasefile.Config{Progress: func(d, size int64) {
+		if size != 2*info.Size() || d <= done || d > size {
+			t.Errorf("after %d: %d of %d, want more of %d", done, d, size, 2*info.Size())
+		}
+		told, done = told+1, d
+	}})
+	defer s.Close()
+	if told < 3 || done > info.Size() {
+		t.Errorf("Open told %d times, %d octets of %d at last", told, done, info.Size())
+	}
+	for range 2 { // of the second nothing is told
+		if got := contentOf(t, s); len(got.leases) != many {
+			t.Errorf("%d leases, want %d", len(got.leases), many)
+		}
+	}
+	if told < 6 || done <= info.Size() {
+		t.Errorf("Load told until %d octets of %d", done, 2*info.Size())
+	}
+}
+
 // A file that changes after Open was surveyed by it. The first Load trusts in that, and still notices all that matters.
 func TestLoadNoticesChanges(t *testing.T) {
 	stanza := func(text []byte, n int) (from, to int) {

@@ -163,6 +163,7 @@ func (s *Store) read() (survey, error) {
 		report(d)
 	}
 	err = inPieces(s.ctx, s.file, plan.regions, pieceSize, s.readFirst, func(p *piece) error {
+		s.progress(p.end, s.size)
 		s.stanzas += int64(len(p.places))
 		for _, at := range p.places {
 			s.put(at.addr, at.entry) // the latest counts

@@ -30,6 +30,10 @@ type Config struct {
 	// in the background. It may be called from several goroutines, must not call the Store, and holds up Applies for
 	// as long as it takes. nil: nobody is told.
 	Report func(error)
+	// Progress is told how much of the work of Open and of a Load right after it is done, in octets: each reads the file
+	// once, so size is twice that of the file. It is called by who called those, several times for a large file, and must
+	// not call the Store. nil: nobody is told.
+	Progress func(done, size int64)
 	// FS is where the file is; nil is the operating system.
 	FS FS
 }
@@ -125,6 +129,13 @@ type entry struct {
 // sound. The caller closes the Store.
 func Open(path string, cfg Config) (*Store, error) { return open(path, cfg, time.Now()) }
 
+// Len is the number of leases on record.
+func (s *Store) Len() int {
+	s.state.Lock()
+	defer s.state.Unlock()
+	return s.index.Len()
+}
+
 // Load implements lease.Store. The leases are read from the file as they are asked for. If that fails half way every
 // later Apply fails with the reason, too, because a server that misses leases would give them away. Load may be called at any time; a compaction waits until the leases were all
 // given, and the loop over them must not call Compact or Close.
@@ -183,6 +194,9 @@ func (s *Store) load(ctx context.Context, yield func(lease.Lease) bool) error {
 	given := 0
 	err := inPieces(s.ctx, s.file, found.regions, pieceSize, func(p *piece) { s.readAgain(p, shift) }, func(p *piece) error {
 		given += len(p.leases)
+		if first {
+			s.progress(size+p.end, size)
+		}
 		for i := range p.leases {
 			if !yield(p.leases[i]) {
 				return stop
@@ -318,6 +332,13 @@ func (s *Store) Close() error {
 func (s *Store) report(err error) {
 	if s.cfg.Report != nil {
 		s.cfg.Report(err)
+	}
+}
+
+// progress tells Config.Progress of a file of size octets.
+func (s *Store) progress(done, size int64) {
+	if s.cfg.Progress != nil {
+		s.cfg.Progress(done, 2*size)
 	}
 }
 
