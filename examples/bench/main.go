@@ -3,7 +3,7 @@
 // Command bench compares DHCPv4 servers on one machine: Tandem's examples/dhcpd, and of ISC dhcpd, Kea, dnsmasq and
 // coredhcp those that are installed, beside a reflector, which answers without thinking and shows what the machine can do.
 //
-//	bench [-runs 5] [-for 3s] [-only tandem,isc] [-rows rate,pair,fill,start] [-o file]
+//	bench [-runs 5] [-for 3s] [-only tandem,isc] [-rows rate,pair,fill,start,failover,resync,expiry] [-o file]
 //
 // Each server runs in a network namespace, pinned to processor 0, and examples/dhcpload in another, pinned to processor 1.
 // In each run each server has its turn, A B A B, so that what the machine does besides meets all of them; what is printed
@@ -16,6 +16,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -38,7 +39,7 @@ type options struct {
 
 // rows are what can be measured.
 var rows = map[string]func(context.Context, *bench) ([]table, error){
-	"rate": rates, "pair": pairs, "fill": fills, "start": starts,
+	"rate": rates, "pair": pairs, "fill": fills, "start": starts, "failover": failovers, "resync": resyncs, "expiry": expiries,
 }
 
 func main() {
@@ -95,7 +96,7 @@ func parse(args []string) (options, error) {
 	fs.IntVar(&o.runs, "runs", 5, "how many `times` each server has its turn")
 	fs.DurationVar(&o.each, "for", 3*time.Second, "how long each load lasts")
 	fs.StringVar(&only, "only", "", "`names` of servers, separated by commas; none is all that are there")
-	fs.StringVar(&what, "rows", "rate", "what to measure: rate, pair, fill, start, separated by commas")
+	fs.StringVar(&what, "rows", "rate", "what to measure, separated by commas: "+strings.Join(slices.Sorted(maps.Keys(rows)), ", "))
 	fs.StringVar(&o.file, "o", "", "write the result to a `file` as well")
 	fs.StringVar(&o.keep, "keep", "", "`folder` for configurations, logs and lease files, which stay")
 	if err := fs.Parse(args); err != nil {
@@ -146,7 +147,7 @@ func newBench(o options) (b *bench, err error) {
 			b.peers = append(b.peers, p)
 		}
 	}
-	if b.net, err = newNetwork(); err != nil {
+	if b.net, err = newNetwork(""); err != nil {
 		b.close()
 		return nil, err
 	}

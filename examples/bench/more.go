@@ -4,7 +4,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -15,84 +14,8 @@ import (
 	"time"
 )
 
-// pairs measures two failover partners, both on processor 0, that a relay copies each message to.
-func pairs(ctx context.Context, b *bench) ([]table, error) {
-	all := make(map[string]samples)
-	for run := range b.runs {
-		for _, p := range b.peers {
-			if !p.pairs {
-				continue
-			}
-			b.say("run %d of %d: two %s", run+1, b.runs, p.name)
-			if all[p.name] == nil {
-				all[p.name] = samples{}
-			}
-			if err := b.pair(ctx, p, all[p.name]); err != nil {
-				return nil, fmt.Errorf("%s: %w", p.name, err)
-			}
-		}
-	}
-	t := table{
-		title:   "Two failover partners in state normal: four-message exchanges of 1,024 clients each",
-		columns: []string{"servers", "64 at a time, /s", "1024 at a time, /s", "CPU-s/10,000 of both (64)", "one at a time, p50 ms", "1,000/s, p50 ms", "1,000/s, p99 ms"},
-	}
-	for _, p := range b.peers {
-		if s := all[p.name]; s != nil {
-			t.rows = append(t.rows, []string{p.name, s.cell("64 rate", "%.0f"), s.cell("1024 rate", "%.0f"), s.cell("64 cpu", "%.3f"),
-				s.cell("one p50", "%.2f"), s.cell("1000/s p50", "%.2f"), s.cell("1000/s p99", "%.2f")})
-		}
-	}
-	return []table{t}, nil
-}
-
-// pair gives two of a peer their turn.
-func (b *bench) pair(ctx context.Context, p peer, into samples) error {
-	var servers []*server
-	for i, role := range []string{"primary", "secondary"} {
-		s := usual
-		s.peer = role
-		at, err := b.newPlace(p, s)
-		if err != nil {
-			return err
-		}
-		server, err := b.start(ctx, p, at, []string{"s1", "s2"}[i])
-		if err != nil {
-			return err
-		}
-		defer server.stop(b)
-		servers = append(servers, server)
-	}
-	for _, s := range servers {
-		if err := s.waitLog(ctx, "to normal"); err != nil {
-			return err
-		}
-	}
-	addrs := []string{firstAddr, secondAddr}
-	if _, err := b.ready(ctx, 0, addrs...); err != nil {
-		return err
-	}
-	return b.bear(ctx, servers, addrs, into)
-}
-
-// waitLog waits until a server has written something.
-func (s *server) waitLog(ctx context.Context, what string) error {
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for began := time.Now(); time.Since(began) < readyPatience; {
-		if text, err := os.ReadFile(s.log.Name()); err != nil || bytes.Contains(text, []byte(what)) {
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return fmt.Errorf("%s: no %q in %v", s.log.Name(), what, readyPatience)
-}
-
-// fillTo writes a lease file with so many leases from the first address of the pool on, which end in a day.
-func (b *bench) fillTo(p peer, at place, leases int) error {
+// fillTo writes a lease file with so many leases from the first address of the pool on, which end at one moment.
+func (b *bench) fillTo(p peer, at place, leases int, end time.Time) error {
 	f, err := os.Create(filepath.Join(at.data, p.file))
 	if err != nil {
 		return err
@@ -106,11 +29,11 @@ func (b *bench) fillTo(p peer, at place, leases int) error {
 		return err
 	}
 	first4 := first.As4()
-	from, end := binary.BigEndian.Uint32(first4[:]), time.Now().UTC().Add(24*time.Hour)
+	from := binary.BigEndian.Uint32(first4[:])
 	for n := range uint32(leases) {
 		var a [4]byte
 		binary.BigEndian.PutUint32(a[:], from+n)
-		if err := p.format(w, netip.AddrFrom4(a), append([]byte{2, 1}, a[:]...), end); err != nil {
+		if err := p.format(w, netip.AddrFrom4(a), append([]byte{2, 1}, a[:]...), end.UTC()); err != nil {
 			return err
 		}
 	}
@@ -122,13 +45,27 @@ func (b *bench) fillTo(p peer, at place, leases int) error {
 
 const day = 24 * time.Hour
 
+func tomorrow() time.Time { return time.Now().Add(day) }
+
+// dhcpdTime is how dhcpd.leases(5) writes a time, after the day of the week.
+const dhcpdTime = "2006/01/02 15:04:05"
+
 // dhcpdLease writes a lease as ISC dhcpd does.
 func dhcpdLease(w io.Writer, a netip.Addr, hw []byte, end time.Time) error {
-	const form = "2006/01/02 15:04:05"
+	return dhcpdLeaseThat(w, a, hw, end, "")
+}
+
+// dhcpdLeaseOfPair writes a lease that both partners know of, as ISC dhcpd does.
+func dhcpdLeaseOfPair(w io.Writer, a netip.Addr, hw []byte, end time.Time) error {
+	when := fmt.Sprintf("%d %s", end.Weekday(), end.Format(dhcpdTime))
+	return dhcpdLeaseThat(w, a, hw, end, "  tstp "+when+";\n  tsfp "+when+";\n  atsfp "+when+";\n")
+}
+
+func dhcpdLeaseThat(w io.Writer, a netip.Addr, hw []byte, end time.Time, known string) error {
 	begin := end.Add(-day)
-	_, err := fmt.Fprintf(w, "lease %v {\n  starts %d %s;\n  ends %d %s;\n  cltt %d %s;\n  binding state active;\n  next binding state free;\n"+
-		"  rewind binding state free;\n  hardware ethernet %x;\n}\n", a, begin.Weekday(), begin.Format(form), end.Weekday(), end.Format(form),
-		begin.Weekday(), begin.Format(form), colons(hw))
+	_, err := fmt.Fprintf(w, "lease %v {\n  starts %d %s;\n  ends %d %s;\n%s  cltt %d %s;\n  binding state active;\n  next binding state free;\n"+
+		"  hardware ethernet %x;\n}\n", a, begin.Weekday(), begin.Format(dhcpdTime), end.Weekday(), end.Format(dhcpdTime), known,
+		begin.Weekday(), begin.Format(dhcpdTime), colons(hw))
 	return err
 }
 
@@ -151,13 +88,13 @@ func (c colons) Format(s fmt.State, _ rune) {
 	}
 }
 
-// filled starts a server with so many leases in its file.
-func (b *bench) filled(ctx context.Context, p peer, s setup, leases int) (*server, error) {
+// filled starts a server with so many leases in its file, which end at one moment.
+func (b *bench) filled(ctx context.Context, p peer, s setup, leases int, end time.Time) (*server, error) {
 	at, err := b.newPlace(p, s)
 	if err != nil {
 		return nil, err
 	}
-	if err := b.fillTo(p, at, leases); err != nil {
+	if err := b.fillTo(p, at, leases, end); err != nil {
 		return nil, err
 	}
 	return b.start(ctx, p, at, "s1")
@@ -182,7 +119,7 @@ func starts(ctx context.Context, b *bench) ([]table, error) {
 			into := samples{}
 			for range b.runs {
 				b.say("%s with %d leases", p.name, n)
-				server, err := b.filled(ctx, p, large, n)
+				server, err := b.filled(ctx, p, large, n, tomorrow())
 				if err != nil {
 					return nil, err
 				}
@@ -235,7 +172,7 @@ func fills(ctx context.Context, b *bench) ([]table, error) {
 			for range b.runs {
 				b.say("%s with %d addresses, %.2f %% leased", p.name, c.size, c.used*100)
 				used := int(float64(c.size) * c.used)
-				server, err := b.filled(ctx, p, setup{first: "10.1.0.0", last: c.last, lease: time.Hour}, used)
+				server, err := b.filled(ctx, p, setup{first: "10.1.0.0", last: c.last, lease: time.Hour}, used, tomorrow())
 				if err != nil {
 					return nil, err
 				}

@@ -29,8 +29,9 @@ const (
 	loadCPU    = "1"
 )
 
-func newNetwork() (*network, error) {
-	n := &network{prefix: fmt.Sprintf("bench-%d-", os.Getpid())}
+// newNetwork makes a network whose namespaces have name in their names, besides the number of this process.
+func newNetwork(name string) (*network, error) {
+	n := &network{prefix: fmt.Sprintf("bench-%d-%s", os.Getpid(), name)}
 	lines := []string{}
 	for _, ns := range []string{"s1", "s2", "r"} {
 		lines = append(lines, "netns add "+n.prefix+ns)

@@ -11,7 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,7 +23,7 @@ type peer struct {
 	program string                                                             // that must be in the path; "" is ours
 	note    string                                                             // what of its way to run matters
 	disk    bool                                                               // its leases are on a disk, else in memory (tmpfs)
-	pairs   bool                                                               // two of it can be failover partners
+	settled string                                                             // what two of it log when they are partners; "" if they cannot be
 	file    string                                                             // its lease file, in place.data
 	format  func(w io.Writer, addr netip.Addr, hw []byte, end time.Time) error // of a lease in that file; nil: unknown
 	config  func(p place) map[string]string
@@ -58,6 +58,12 @@ func (p peer) there() bool {
 	return err == nil
 }
 
+const (
+	ours          = "tandem-dhcpd" // in place.bench
+	controlSocket = "ctl"          // of ours, in place.dir
+	dhcpdSettled  = "to normal"
+)
+
 func peers() []peer {
 	isc := func(extra string) func(place) map[string]string {
 		return func(p place) map[string]string {
@@ -66,15 +72,19 @@ func peers() []peer {
 	}
 	dhcpd := func(program string) func(place) []string {
 		return func(p place) []string {
-			return []string{strings.ReplaceAll(program, "BENCH", p.bench), "-d", "-cf", p.file("conf"), "-lf", filepath.Join(p.data, "leases"), "-pf", p.file("pid"), "eth0"}
+			argv := []string{program, "-d", "-cf", p.file("conf"), "-lf", filepath.Join(p.data, "leases"), "-pf", p.file("pid"), "eth0"}
+			if program == ours {
+				argv = slices.Concat([]string{filepath.Join(p.bench, ours), "-ctl", p.file(controlSocket)}, argv[1:])
+			}
+			return argv
 		}
 	}
 	return []peer{
-		{name: "tandem", note: "each lease synced", disk: true, pairs: true, file: "leases", format: dhcpdLease, config: isc(""), command: dhcpd("BENCH/tandem-dhcpd")},
-		{name: "tandem-mem", note: "lease file in memory (tmpfs)", pairs: true, config: isc(""), command: dhcpd("BENCH/tandem-dhcpd")},
-		{name: "isc", program: "dhcpd", note: "each lease synced", disk: true, pairs: true, file: "leases", format: dhcpdLease, config: isc(""), command: dhcpd("dhcpd")},
+		{name: "tandem", note: "each lease synced", disk: true, settled: dhcpdSettled, file: "leases", format: dhcpdLease, config: isc(""), command: dhcpd(ours)},
+		{name: "tandem-mem", note: "lease file in memory (tmpfs)", settled: dhcpdSettled, config: isc(""), command: dhcpd(ours)},
+		{name: "isc", program: "dhcpd", note: "each lease synced", disk: true, settled: dhcpdSettled, file: "leases", format: dhcpdLease, config: isc(""), command: dhcpd("dhcpd")},
 		{name: "isc-nosync", program: "dhcpd", note: "dont-use-fsync true", disk: true, config: isc("dont-use-fsync true;\n"), command: dhcpd("dhcpd")},
-		{name: "kea", program: "kea-dhcp4", note: "memfile, never synced; warnings logged only", disk: true, file: "leases.csv", format: keaLease, config: keaConf,
+		{name: "kea", program: "kea-dhcp4", note: "memfile, never synced; warnings logged only", disk: true, settled: keaSettled(), file: "leases.csv", format: keaLease, config: keaConf,
 			command: func(p place) []string { return []string{"kea-dhcp4", "-c", p.file("conf")} }},
 		{name: "dnsmasq", program: "dnsmasq", note: "lease file rewritten, not synced", disk: true, config: func(place) map[string]string { return map[string]string{} },
 			command: func(p place) []string {
@@ -117,18 +127,6 @@ subnet 10.0.0.0 netmask 255.0.0.0 {
 `, extra, failover, int(s.lease.Seconds()), member, s.first, s.last)
 }
 
-func keaConf(p place) map[string]string {
-	return map[string]string{p.file("conf"): fmt.Sprintf(`{ "Dhcp4": {
-  "interfaces-config": { "interfaces": [ "eth0" ], "dhcp-socket-type": "udp" },
-  "lease-database": { "type": "memfile", "persist": true, "name": %q, "lfc-interval": 0 },
-  "valid-lifetime": %d, "authoritative": true,
-  "option-data": [ { "name": "domain-name", "data": "example.org" }, { "name": "domain-name-servers", "data": "10.0.0.1" } ],
-  "subnet4": [ { "subnet": "10.0.0.0/8", "pools": [ { "pool": "%s - %s" } ],
-    "option-data": [ { "name": "routers", "data": "10.0.0.1" } ] } ],
-  "loggers": [ { "name": "kea-dhcp4", "severity": "WARN", "output_options": [ { "output": "stdout" } ] } ]
-} }`, filepath.Join(p.data, "leases.csv"), int(p.setup.lease.Seconds()), p.setup.first, p.setup.last)}
-}
-
 func coredhcpConf(p place) map[string]string {
 	return map[string]string{p.file("conf.yml"): fmt.Sprintf(`server4:
   listen: "%%eth0"
@@ -145,6 +143,7 @@ func coredhcpConf(p place) map[string]string {
 // server is a peer that runs.
 type server struct {
 	cmd   *exec.Cmd
+	dead  bool // and waited for
 	ns    string
 	place place
 	log   *os.File
@@ -192,15 +191,16 @@ func (b *bench) start(ctx context.Context, p peer, at place, ns string) (*server
 
 func (s *server) pid() int { return s.cmd.Process.Pid }
 
-// stop ends the server, and waits for that.
+// stop ends the server, waits for that, and removes its files.
 func (s *server) stop(b *bench) error {
-	if err := unix.Kill(s.pid(), unix.SIGTERM); err != nil {
-		return err
+	if !s.dead {
+		if err := unix.Kill(s.pid(), unix.SIGTERM); err != nil {
+			return err
+		}
+		hurry := time.AfterFunc(5*time.Second, func() { _ = unix.Kill(s.pid(), unix.SIGKILL) })
+		defer hurry.Stop()
+		s.bury()
 	}
-	hurry := time.AfterFunc(5*time.Second, func() { _ = unix.Kill(s.pid(), unix.SIGKILL) })
-	defer hurry.Stop()
-	_ = s.cmd.Wait() // it was told to end: how it says so is its own matter
-	s.log.Close()
 	if s.place.data != s.place.dir {
 		os.RemoveAll(s.place.data)
 	}
@@ -208,6 +208,21 @@ func (s *server) stop(b *bench) error {
 		os.RemoveAll(s.place.dir)
 	}
 	return nil
+}
+
+// kill ends the server at once, without a word, and leaves its files.
+func (s *server) kill() error {
+	if err := unix.Kill(s.pid(), unix.SIGKILL); err != nil {
+		return err
+	}
+	s.bury()
+	return nil
+}
+
+func (s *server) bury() {
+	_ = s.cmd.Wait() // it was told to end: how it says so is its own matter
+	s.log.Close()
+	s.dead = true
 }
 
 // readyPatience is how long a server may take to serve its first client.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"time"
 )
@@ -28,6 +29,7 @@ type config struct {
 	RelayInfo bool // option 82
 	Verify    bool
 	Quiet     bool
+	Trace     io.Writer // a line for each exchange that is over; nil is none
 }
 
 // maxClients leaves eight bits of xid to tell the exchanges of a client apart.

@@ -75,6 +75,7 @@ type generator struct {
 	flying  int          // exchanges under way
 	out     []dhcp4.Datagram
 	held    *holders
+	trace   *trace
 	ended   bool // no more exchanges are begun
 	lost    error
 	result  result
@@ -93,7 +94,7 @@ func load(ctx context.Context, cfg config, conn dhcp4.Conn, progress io.Writer) 
 	if cfg.Verify && ctx.Err() == nil {
 		g.verify(ctx)
 	}
-	err = errors.Join(conn.CloseRead(), <-read, conn.Close(), g.lost)
+	err = errors.Join(conn.CloseRead(), <-read, conn.Close(), g.lost, g.trace.flush())
 	return &g.result, err
 }
 
@@ -103,7 +104,7 @@ func newGenerator(cfg config, conn dhcp4.Conn) (*generator, error) {
 		return nil, err
 	}
 	g := &generator{
-		cfg: cfg, conn: conn, templates: ts, held: newHolders(cfg.First),
+		cfg: cfg, conn: conn, templates: ts, held: newHolders(cfg.First), trace: newTrace(cfg.Trace),
 		clients: make([]client, cfg.Clients), out: make([]dhcp4.Datagram, 0, maxBatch),
 	}
 	for _, a := range cfg.Relays {
@@ -300,7 +301,7 @@ func (g *generator) heard(now time.Time, a answer) {
 	case a.kind == dhcp4.MessageTypeAck && c.phase != selecting:
 		g.acked(now, int32(i), a)
 	case a.kind == dhcp4.MessageTypeNak && c.phase != selecting:
-		g.refused(int32(i))
+		g.refused(now, int32(i))
 	default:
 		r.Strange++
 	}
@@ -323,12 +324,12 @@ func (g *generator) acked(now time.Time, i int32, a answer) {
 	}
 	g.held.gave(now, i, a.addr, c.had, now.Add(a.lease), a.server)
 	c.addr, c.server = a.addr, a.server
-	g.over(c)
+	g.over(now, c, gotAck)
 	g.bound.push(i)
 }
 
 // refused ends an exchange of client i with a DHCPNAK.
-func (g *generator) refused(i int32) {
+func (g *generator) refused(now time.Time, i int32) {
 	c, r := &g.clients[i], &g.result
 	r.Refused++
 	if c.phase == rebooting {
@@ -338,11 +339,15 @@ func (g *generator) refused(i int32) {
 		g.held.took(i, addr)
 	}
 	c.addr = 0
-	g.over(c)
+	g.over(now, c, gotNak)
 	g.resting.push(i)
 }
 
-func (g *generator) over(c *client) {
+// over ends the exchange of c. What is asked at the end to verify leases is not part of the load.
+func (g *generator) over(now time.Time, c *client, o outcome) {
+	if c.phase != rebooting {
+		g.trace.over(now, c, o)
+	}
 	c.phase = idle
 	g.flying--
 }
@@ -361,13 +366,16 @@ func (g *generator) expire(now time.Time) {
 		if answered {
 			continue
 		}
+		o := noOffer
 		switch c.phase {
 		case selecting:
 			g.result.NoOffer++
 		case requesting:
 			g.result.NoAck++
+			o = noAck
 		case renewing:
 			g.result.NoRenewal++
+			o = noRenewal
 		case rebooting:
 			if c.asks < maxAsks {
 				c.asks++
@@ -377,7 +385,7 @@ func (g *generator) expire(now time.Time) {
 			g.result.Forgotten++
 		}
 		c.addr = c.had
-		g.over(c)
+		g.over(now, c, o)
 		if c.addr == 0 {
 			g.resting.push(w.client)
 		} else {

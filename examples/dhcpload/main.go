@@ -43,7 +43,7 @@ func main() {
 
 // run is the program. It returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	cfg, asJSON, err := parse(args, stderr)
+	cfg, traceFile, asJSON, err := parse(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -59,6 +59,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err != nil {
 		fmt.Fprintln(stderr, "dhcpload:", err)
 		return exitError
+	}
+	if traceFile != "" {
+		f, err := os.Create(traceFile)
+		if err != nil {
+			fmt.Fprintln(stderr, "dhcpload:", errors.Join(err, conn.Close()))
+			return exitError
+		}
+		defer f.Close()
+		cfg.Trace = f
 	}
 	r, err := load(ctx, cfg, conn, stderr)
 	if err != nil {
@@ -84,7 +93,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 const readBuffer = 8 << 20
 
 // parse reads the command line. The error is flag.ErrHelp, or says what is wrong.
-func parse(args []string, stderr io.Writer) (cfg config, asJSON bool, err error) {
+func parse(args []string, stderr io.Writer) (cfg config, traceFile string, asJSON bool, err error) {
 	var relays string
 	var port uint
 	fs := flag.NewFlagSet("dhcpload", flag.ContinueOnError)
@@ -104,9 +113,10 @@ func parse(args []string, stderr io.Writer) (cfg config, asJSON bool, err error)
 	fs.BoolVar(&cfg.RelayInfo, "agent", false, "relays add a circuit identifier (option 82)")
 	fs.BoolVar(&cfg.Verify, "verify", false, "at the end have each client ask for its address once more, as after a reboot")
 	fs.BoolVar(&cfg.Quiet, "q", false, "no line each second")
+	fs.StringVar(&traceFile, "trace", "", "write a line for each exchange to this `file`: "+strings.TrimSpace(traceHeader))
 	fs.BoolVar(&asJSON, "json", false, "print the result as JSON")
 	if err := fs.Parse(args); err != nil {
-		return cfg, false, err
+		return cfg, "", false, err
 	}
 	cfg.Port = uint16(min(port, 1<<16-1))
 	for _, s := range strings.Split(relays, ",") {
@@ -115,14 +125,14 @@ func parse(args []string, stderr io.Writer) (cfg config, asJSON bool, err error)
 		}
 		a, err := netip.ParseAddr(s)
 		if err != nil {
-			return cfg, false, fmt.Errorf("-relays: %w", err)
+			return cfg, "", false, fmt.Errorf("-relays: %w", err)
 		}
 		cfg.Relays = append(cfg.Relays, a)
 	}
 	for _, s := range fs.Args() {
 		a, err := netip.ParseAddr(s)
 		if err != nil {
-			return cfg, false, fmt.Errorf("server %q: %w", s, err)
+			return cfg, "", false, fmt.Errorf("server %q: %w", s, err)
 		}
 		cfg.Servers = append(cfg.Servers, netip.AddrPortFrom(a, cfg.Port))
 	}
@@ -132,5 +142,5 @@ func parse(args []string, stderr io.Writer) (cfg config, asJSON bool, err error)
 			cfg.Window = 1 << 16
 		}
 	}
-	return cfg, asJSON, cfg.validate()
+	return cfg, traceFile, asJSON, cfg.validate()
 }

@@ -214,7 +214,7 @@ func TestCommandLine(t *testing.T) {
 		{"-relays 10.0.0.2 -renew 101 10.0.0.1", "-renew"},
 		{"-relays 10.0.0.2 -clients 0 10.0.0.1", "-clients"},
 	} {
-		_, _, err := parse(strings.Fields(c.args), new(bytes.Buffer))
+		_, _, _, err := parse(strings.Fields(c.args), new(bytes.Buffer))
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.args, err, c.want)
 		}
