@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	// maxDue is how many leases Alone ends in one write.
-	maxDue = 1024
+	// maxDue is how many leases Alone ends in one write, which clients wait for if it is before theirs.
+	maxDue = 256
+	// maxBreather bounds how long Alone leaves the ledger to clients between two such writes.
+	maxBreather = 20 * time.Millisecond
 	// retryPause is how long Alone waits after the ledger could not be written.
 	retryPause = time.Second
 	// busyPause is how long it leaves alone a lease that was due while somebody else was writing it.
@@ -268,10 +270,12 @@ func (a *Alone) has(l lease.Lease) bool {
 	return false
 }
 
-// expire ends what is due.
+// expire ends what is due. Where that is much, it leaves the ledger to clients for as long as it has had it itself, again
+// and again: nobody waits for an end, but who asks now waits for an answer.
 func (a *Alone) expire(ctx context.Context, now time.Time) error {
 	for _, p := range a.pools {
 		for {
+			began := time.Now()
 			due := p.Due(now, maxDue)
 			changes := make([]lease.Change, 0, len(due))
 			for _, l := range due {
@@ -285,6 +289,9 @@ func (a *Alone) expire(ctx context.Context, now time.Time) error {
 			}
 			if len(due) < maxDue {
 				break
+			}
+			if err := a.pause(ctx, min(time.Since(began), maxBreather)); err != nil {
+				return err
 			}
 		}
 	}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/tandem-dhcp/tandem/lease"
+	"github.com/tandem-dhcp/tandem/pool"
 )
 
 // brittle is a Store that fails at will.
@@ -182,5 +184,94 @@ func testManyLeasesEndAtOnce(t *testing.T) {
 	}
 	if n := store.writes.Load() - before; n != 1 {
 		t.Errorf("%d writes", n)
+	}
+}
+
+// slowDisk is a Store that keeps one batch after the other, each as long as a disk would take.
+type slowDisk struct {
+	lease.Store
+	place   chan struct{} // has room for one
+	largest int
+	writes  int
+}
+
+const diskTime = 3 * time.Millisecond
+
+func (s *slowDisk) Apply(ctx context.Context, batch lease.Batch) error {
+	s.place <- struct{}{}
+	defer func() { <-s.place }()
+	s.largest = max(s.largest, len(batch.Changes))
+	s.writes++
+	<-time.After(diskTime)
+	return s.Store.Apply(ctx, batch)
+}
+
+// While many leases end at one moment a client waits for one small write of theirs, not for all.
+func TestManyEndsLeaveRoom(t *testing.T) { synctest.Test(t, testManyEndsLeaveRoom) }
+
+func testManyEndsLeaveRoom(t *testing.T) {
+	const many = 10 * maxDue
+	disk := &slowDisk{Store: lease.NewMemory(), place: make(chan struct{}, 1)}
+	var all lease.Batch
+	for n := range many {
+		a := addr("10.0.0.0").As4()
+		a[2], a[3] = byte(n>>8)+1, byte(n)
+		l := active(netip.AddrFrom4(a).String(), msg{mac: number(n + 10)}.client())
+		l.Expiry = lease.Second(time.Now().Add(time.Minute))
+		all.Changes = append(all.Changes, lease.Change{Old: lease.Virgin(l.Addr), New: l})
+	}
+	if err := disk.Apply(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	disk.largest, disk.writes = 0, 0
+	book, err := lease.OpenBook(t.Context(), disk, lease.BookConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := pool.New(pool.Config{Ranges: []pool.Range{{First: addr("10.0.0.10"), Last: addr("10.0.20.255")}}}, book)
+	if err != nil {
+		t.Fatal(err)
+	}
+	book.Observe(p)
+	alone := NewAlone(book, nil, p)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- alone.Run(ctx) }()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	left := func() (n int) {
+		for l := range book.All() {
+			if l.Status == lease.Active {
+				n++
+			}
+		}
+		return n
+	}
+	if left() != many {
+		t.Fatalf("%d leases", left())
+	}
+	pass(time.Until(all.Changes[0].New.Expiry) + diskTime/2) // in the midst of the first write
+	free, mine := lease.Virgin(addr("10.0.0.20")), active("10.0.0.20", msg{mac: number(1)}.client())
+	began := time.Now()
+	mine.Expiry = lease.Second(began.Add(time.Hour))
+	if err := alone.Commit(t.Context(), lease.Change{Old: free, New: mine}); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took > 2*diskTime {
+		t.Errorf("a client waited for %v", took)
+	}
+	if n := left(); n < many/2 {
+		t.Errorf("only %d leases were left to end when it was served", n)
+	}
+	const writes = many / maxDue
+	pass(time.Until(all.Changes[0].New.Expiry.Add(writes * diskTime * 3 / 2)))
+	if left() == 1 {
+		t.Error("the disk was never left to others")
+	}
+	pass(time.Second)
+	if n := left(); n != 1 || disk.largest > maxDue || disk.writes < writes {
+		t.Errorf("%d leases are left, %d ended at once, %d writes", n, disk.largest, disk.writes)
 	}
 }
