@@ -48,7 +48,7 @@ const (
 	DefaultPort         = 647
 	DefaultMaxUnacked   = 100
 	DefaultReceiveTimer = 20 * time.Second
-	DefaultProbeTimeout = 3 * time.Second
+	DefaultProbeTimeout = 1 * time.Second // with another Tandem
 )
 
 // Figures that are not configured: reference values of ISC dhcpd, which has them fixed as well.
@@ -61,6 +61,7 @@ const (
 	maxPartnerWin = 1 << 16          // updates in flight, whatever the partner allows
 	maxDue        = 1024             // leases expired in one Step
 	maxLook       = 1 << 16          // addresses looked at in one Step for an UPDREQALL
+	iscProbe      = 3 * time.Second  // DefaultProbeTimeout with an ISC dhcpd
 	probeTime     = 1 * time.Second  // between messages, where it is watched whether the partner takes them
 	stuckTime     = 30 * time.Second // without an expected answer, though the connection lives
 	againTime     = 5 * time.Minute  // until what the partner refused is told once more
@@ -100,7 +101,8 @@ type Config struct {
 
 	// ProbeTimeout is how long the partner may take no octets before the connection is given up: a pulled cable is noticed
 	// then, long before ReceiveTimer ends. CONTACT is sent every second so that there are octets to take. Whole seconds;
-	// zero is 3 s, less than zero is never. It needs Linux and TCP.
+	// less than zero is never. Zero is 1 s with another Tandem, which loses nothing by a connection that ends too early, and
+	// 3 s with an ISC dhcpd, which can lose count of its updates by it. It needs Linux and TCP.
 	ProbeTimeout time.Duration
 	// AckWait is how long a grant that MCLT makes short, as it does the first of each client, waits in NORMAL for the
 	// partner to acknowledge it, and is as long as the configuration gives if that comes in time. It costs a second write
@@ -165,7 +167,7 @@ func (c Config) Validate() error {
 	case c.MaxUnacked < 0 || c.MaxUnacked > maxPartnerWin:
 		return bad("MaxUnacked", c.MaxUnacked, fmt.Sprintf("want 1 to %d", maxPartnerWin))
 	case c.ProbeTimeout > 0 && c.ProbeTimeout%time.Second != 0:
-		return bad("ProbeTimeout", c.ProbeTimeout, "want whole seconds, 0 for 3 s, or less for never")
+		return bad("ProbeTimeout", c.ProbeTimeout, "want whole seconds, 0 for 1 s or 3 s, or less for never")
 	case c.SafePeriod < 0 || c.SafePeriod%time.Second != 0:
 		return bad("SafePeriod", c.SafePeriod, "want whole seconds, or 0 for never")
 	case c.AckWait < 0 || c.AckWait > maxAckWait:
@@ -188,9 +190,6 @@ func (c Config) withDefaults() Config {
 	if c.MaxUnacked == 0 {
 		c.MaxUnacked = DefaultMaxUnacked
 	}
-	if c.ProbeTimeout == 0 {
-		c.ProbeTimeout = DefaultProbeTimeout
-	}
 	if c.DigestType == 0 {
 		c.DigestType = DigestHMACSHA256
 	}
@@ -201,6 +200,18 @@ func (c Config) withDefaults() Config {
 		c.Partner = netip.AddrPortFrom(c.Partner.Addr(), DefaultPort)
 	}
 	return c
+}
+
+// probeTimeout is ProbeTimeout with its defaults, in a session.
+func (c Config) probeTimeout(s Session) time.Duration {
+	switch {
+	case c.ProbeTimeout != 0:
+		return c.ProbeTimeout
+	case s.isISC():
+		return iscProbe
+	default:
+		return DefaultProbeTimeout
+	}
 }
 
 // pool returns the pool of the relationship that has the address, or nil.

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/tandem-dhcp/tandem/lease"
@@ -27,6 +28,10 @@ type Session struct {
 	HBA          pool.HBA      // likewise
 	Watched      bool          // the connection fails if the partner takes no octets for Config.ProbeTimeout
 }
+
+// isISC reports whether the partner must be taken for an ISC dhcpd, as everything is that does not say that it is another
+// Tandem.
+func (s Session) isISC() bool { return !strings.HasPrefix(s.VendorClass, vendorPrefix) }
 
 // Connected says that a connection is up, after CONNECT and an accepting CONNECTACK.
 type Connected struct{ Session Session }

@@ -279,7 +279,8 @@ func (e *Endpoint) handshake(ctx context.Context, conn net.Conn) (*link, *channe
 		e.release()
 		return nil, nil, err
 	}
-	s.Watched = cfg.ProbeTimeout > 0 && watch(conn, cfg.ProbeTimeout)
+	patience := cfg.probeTimeout(s)
+	s.Watched = patience > 0 && watch(conn, patience)
 	return newLink(c, s), c, nil
 }
 

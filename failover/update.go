@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tandem-dhcp/tandem/lease"
@@ -44,9 +43,7 @@ func (m *Machine) updateRequest(now time.Time, xid uint32, all bool) {
 	}
 }
 
-// partnerIsISC reports whether the partner must be taken for an ISC dhcpd, as everything is that does not say that it
-// is another Tandem.
-func (m *Machine) partnerIsISC() bool { return !strings.HasPrefix(m.session.VendorClass, vendorPrefix) }
+func (m *Machine) partnerIsISC() bool { return m.session.isISC() }
 
 // pump sends what waits, as far as the partner's window allows, and UPDDONE when a request has been answered. In
 // other states than NORMAL the partner is told only what it asks for.
