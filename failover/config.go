@@ -89,7 +89,8 @@ type Config struct {
 	// than 3 s is refused.
 	ReceiveTimer time.Duration
 	// MaxUnacked is max-unacked-updates: how many updates the partner may send before it waits for
-	// acknowledgements. Zero is 100.
+	// acknowledgements. Zero is 100. Another Tandem may send 100 in any case: the few that are usual between two ISC dhcpd
+	// would only have it wait, and what it sends too early waits in bounded buffers.
 	MaxUnacked int
 
 	// SafePeriod is auto-partner-down: how long the partner must have been unheard before Options.Fence is asked

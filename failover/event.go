@@ -88,18 +88,46 @@ type Note struct {
 // collector puts effects together: the changes of one address become one Change.
 type collector struct {
 	Effects
-	index map[netip.Addr]int // of Save.Changes
+	index map[netip.Addr]int // of Save.Changes; nil while there are few, as in nearly all Steps
 }
 
-func newCollector() *collector { return &collector{index: make(map[netip.Addr]int)} }
+// fewChanges is how many changes are looked through one by one.
+const fewChanges = 8
+
+func newCollector() *collector { return new(collector) }
 
 func (c *collector) change(ch lease.Change) {
-	if i, ok := c.index[ch.New.Addr]; ok {
+	if i := c.find(ch.New.Addr); i >= 0 {
 		c.Save.Changes[i].New = ch.New
 		return
 	}
-	c.index[ch.New.Addr] = len(c.Save.Changes)
+	if c.index != nil {
+		c.index[ch.New.Addr] = len(c.Save.Changes)
+	}
 	c.Save.Changes = append(c.Save.Changes, ch)
+}
+
+// find returns where the Change of an address is, or -1.
+func (c *collector) find(a netip.Addr) int {
+	changes := c.Save.Changes
+	if c.index == nil && len(changes) > fewChanges {
+		c.index = make(map[netip.Addr]int, 2*len(changes))
+		for i := range changes {
+			c.index[changes[i].New.Addr] = i
+		}
+	}
+	if c.index != nil {
+		if i, ok := c.index[a]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := range changes {
+		if changes[i].New.Addr == a {
+			return i
+		}
+	}
+	return -1
 }
 
 func (c *collector) peer(p lease.Peer) {

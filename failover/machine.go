@@ -288,6 +288,9 @@ func (m *Machine) connected(now time.Time, s Session) {
 	if s.MaxUnacked <= 0 {
 		s.MaxUnacked = DefaultMaxUnacked
 	}
+	if !s.isISC() {
+		s.MaxUnacked = max(s.MaxUnacked, DefaultMaxUnacked)
+	}
 	s.MaxUnacked = min(s.MaxUnacked, maxPartnerWin)
 	s.ReceiveTimer = min(max(s.ReceiveTimer, minReceive), maxReceive)
 	m.session = &s

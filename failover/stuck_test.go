@@ -22,8 +22,8 @@ func TestStuckPartner(t *testing.T) {
 		}
 	})
 	t.Run("it acknowledges nothing", func(t *testing.T) {
-		_, p, s := normal(t, 40)
-		for i := range byte(12) { // the window is 10
+		_, p, s := normal(t, 3*DefaultMaxUnacked)
+		for i := range byte(DefaultMaxUnacked + 2) { // more than the window
 			if _, err := p.grant(mac(i), time.Hour); err != nil {
 				t.Fatal(err)
 			}
@@ -34,6 +34,28 @@ func TestStuckPartner(t *testing.T) {
 			t.Errorf("after %v: %v", stuckTime, e.Close)
 		}
 	})
+}
+
+// Between two Tandems the window is never smaller than the default; an ISC dhcpd is sent no more than it takes.
+func TestWindow(t *testing.T) {
+	for _, c := range []struct {
+		vendor    string
+		announced int
+		want      int
+	}{
+		{vendorClass, 10, DefaultMaxUnacked},
+		{vendorClass, 500, 500},
+		{"isc-4.4.3-P1", 10, 10},
+		{"", 10, 10},
+		{"isc-4.4.3-P1", 1 << 20, maxPartnerWin},
+	} {
+		_, p, _ := normal(t, 3*DefaultMaxUnacked)
+		p.machine.Step(p.w.now, Disconnected{})
+		p.machine.Step(p.w.now, Connected{Session{MaxUnacked: c.announced, ReceiveTimer: time.Minute, VendorClass: c.vendor}})
+		if got := p.machine.session.MaxUnacked; got != c.want {
+			t.Errorf("%q, which takes %d: %d", c.vendor, c.announced, got)
+		}
+	}
 }
 
 func TestFullUpdateOfALargePool(t *testing.T) {
