@@ -173,14 +173,19 @@ func (b *bench) newPlace(p peer, s setup) (place, error) {
 	return at, nil
 }
 
-// start starts a peer. It is ready when it answers: see ready.
+// start starts a peer on processor 0. It is ready when it answers: see ready.
 func (b *bench) start(ctx context.Context, p peer, at place, ns string) (*server, error) {
+	return b.startOn(ctx, serverCPU, p, at, ns)
+}
+
+// startOn starts a peer on a processor.
+func (b *bench) startOn(ctx context.Context, cpu string, p peer, at place, ns string) (*server, error) {
 	log, err := os.Create(at.file("log"))
 	if err != nil {
 		return nil, err
 	}
 	argv := p.command(at)
-	s := &server{cmd: b.net.command(ctx, ns, serverCPU, argv[0], argv[1:]...), ns: ns, place: at, log: log}
+	s := &server{cmd: b.net.command(ctx, ns, cpu, argv[0], argv[1:]...), ns: ns, place: at, log: log}
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	s.cmd.Env = append(os.Environ(), "KEA_LOCKFILE_DIR="+at.dir, "KEA_PIDFILE_DIR="+at.dir)
 	if err := s.cmd.Start(); err != nil {
