@@ -83,7 +83,7 @@ func serve(ctx context.Context, o options, log *zap.Logger) (err error) {
 	if err != nil {
 		return errors.Join(err, conn.Close())
 	}
-	settle()
+	settle(ctx)
 	log.Info("Server starting service.")
 	if err := sayReady(); err != nil {
 		log.Warn("nobody hears that this server is ready: " + err.Error())
