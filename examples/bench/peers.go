@@ -86,13 +86,13 @@ func peers() []peer {
 		{name: "isc-nosync", program: "dhcpd", note: "dont-use-fsync true", disk: true, config: isc("dont-use-fsync true;\n"), command: dhcpd("dhcpd")},
 		{name: "kea", program: "kea-dhcp4", note: "memfile, never synced; warnings logged only", disk: true, settled: keaSettled(), file: "leases.csv", format: keaLease, config: keaConf,
 			command: func(p place) []string { return []string{"kea-dhcp4", "-c", p.file("conf")} }},
-		{name: "dnsmasq", program: "dnsmasq", note: "lease file rewritten, not synced", disk: true, config: func(place) map[string]string { return map[string]string{} },
+		{name: "dnsmasq", program: "dnsmasq", note: "lease file rewritten and synced at each lease", disk: true, config: func(place) map[string]string { return map[string]string{} },
 			command: func(p place) []string {
 				return []string{"dnsmasq", "-k", "-C", "/dev/null", "-p", "0", "-i", "eth0", "--dhcp-authoritative", "--no-ping", "-u", "root",
 					"--dhcp-range=" + p.setup.first + "," + p.setup.last + ",255.0.0.0,1h", "--dhcp-lease-max=2000000", "-x", p.file("pid"),
 					"--dhcp-leasefile=" + filepath.Join(p.data, "leases"), "--log-facility=" + p.file("dnsmasq.log"), "--quiet-dhcp"}
 			}},
-		{name: "coredhcp", program: "coredhcp", note: "range plugin", disk: true, config: coredhcpConf,
+		{name: "coredhcp", program: "coredhcp", note: "range plugin: SQLite, three syncs a lease", disk: true, config: coredhcpConf,
 			command: func(p place) []string { return []string{"coredhcp", "-c", p.file("conf.yml"), "-L", "warning"} }},
 		{name: "reflector", note: "answers without thinking", config: func(place) map[string]string { return map[string]string{} },
 			command: func(place) []string { self, _ := os.Executable(); return []string{self, reflectCommand} }},
