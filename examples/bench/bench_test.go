@@ -282,6 +282,19 @@ func TestWaitLog(t *testing.T) {
 	}
 }
 
+// README.md tells what each row is.
+func TestReadmeTellsRows(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range rows {
+		if !bytes.Contains(text, []byte("\n| `"+name+"` | ")) {
+			t.Errorf("nothing of %s", name)
+		}
+	}
+}
+
 // Each case of a row names peers there are.
 func TestCasesNamePeers(t *testing.T) {
 	known := map[string]bool{}

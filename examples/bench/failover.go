@@ -41,7 +41,7 @@ var wide = setup{first: "10.1.0.0", last: "10.1.31.255", lease: time.Hour}
 func patienceFor(p peer, event string) time.Duration {
 	switch {
 	case p.program == "kea-dhcp4":
-		return 85 * time.Second // max-response-delay is 60 s, and counts from the last heartbeat of 10 s
+		return 78 * time.Second // max-response-delay is 60 s, and counts from the last heartbeat of 10 s
 	case p.program == "dhcpd" && event == "cable":
 		return 40 * time.Second // max-response-delay is 30 s
 	default:

@@ -70,23 +70,24 @@ func run(ctx context.Context, args []string, stdout io.Writer) error {
 	defer b.close()
 	var all []table
 	for _, name := range o.rows {
-		ts, err := rows[name](ctx, b)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
+		ts, wrong := rows[name](ctx, b)
 		all = append(all, ts...)
+		if wrong != nil { // what was measured before is worth a look
+			err = fmt.Errorf("%s: %w", name, wrong)
+			break
+		}
 	}
 	text := heading(args, b.peers) + "\n"
 	for _, t := range all {
 		text += t.String() + "\n"
 	}
-	if _, err := io.WriteString(stdout, text); err != nil {
-		return err
+	if _, wrong := io.WriteString(stdout, text); wrong != nil {
+		return errors.Join(err, wrong)
 	}
-	if o.file == "" {
-		return nil
+	if o.file != "" {
+		err = errors.Join(err, os.WriteFile(o.file, []byte(text), 0o644))
 	}
-	return os.WriteFile(o.file, []byte(text), 0o644)
+	return err
 }
 
 func parse(args []string) (options, error) {

@@ -58,6 +58,9 @@ func (b *bench) pair(ctx context.Context, p peer, into samples) error {
 	if p.program != "" {
 		return b.bear(ctx, servers, pairAddrs, into) // only ours tell how many updates wait
 	}
+	if _, _, err := b.catchUp(ctx, servers); err != nil { // each has its share of the pool before
+		return err
+	}
 	q := watchQueue(ctx, servers)
 	if err := errors.Join(b.bear(ctx, servers, pairAddrs, into), q.stop()); err != nil {
 		return err
