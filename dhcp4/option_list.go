@@ -108,6 +108,10 @@ func (m *Message) SetOption(code OptionCode, value []byte) { set(m, code, value)
 
 // set is SetOption for octets of both kinds.
 func set[T []byte | string](m *Message, code OptionCode, value T) {
+	if len(value) == 4 {
+		set4(m, code, [4]byte{value[0], value[1], value[2], value[3]})
+		return
+	}
 	l := &m.options
 	begin := len(l.own)
 	end := begin + header + len(value)
@@ -117,15 +121,30 @@ func set[T []byte | string](m *Message, code OptionCode, value T) {
 	l.own = l.own[:end]
 	to := l.own[begin:end]
 	to[0], to[1] = byte(code), byte(len(value))
-	switch to = to[header:]; len(value) { // these two need no memmove
-	case 1:
+	if to = to[header:]; len(value) == 1 { // needs no memmove
 		to[0] = value[0]
-	case 4: // an address, a time
-		copy(to[:4], value[:4])
-	default:
+	} else {
 		copy(to, value)
 	}
 	s := span{uint32(begin + header), uint32(len(value))}
+	if l.find(code) < 0 && !reserved(code) {
+		l.add(code, option{span: s, own: true})
+		return
+	}
+	m.place(code, s)
+}
+
+// set4 is set for most values: an address, a time.
+func set4(m *Message, code OptionCode, value [4]byte) {
+	l := &m.options
+	at := len(l.own) + header
+	if at+4 > cap(l.own) {
+		l.own = slices.Grow(l.own, header+4)
+	}
+	l.own = l.own[:at+4]
+	to := (*[header + 4]byte)(l.own[at-header:])
+	to[0], to[1], to[2], to[3], to[4], to[5] = byte(code), 4, value[0], value[1], value[2], value[3]
+	s := span{uint32(at), 4}
 	if l.find(code) < 0 && !reserved(code) {
 		l.add(code, option{span: s, own: true})
 		return

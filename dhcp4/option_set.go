@@ -39,7 +39,7 @@ func (m *Message) SetServerIdentifier(a netip.Addr) {
 		return
 	}
 	a4 := a.As4()
-	set(m, OptionServerIdentifier, a4[:])
+	set4(m, OptionServerIdentifier, a4)
 }
 
 // SetDuration sets an option to the whole seconds of d: 0 if it is negative, and InfiniteLease if it is that or more.
@@ -47,7 +47,7 @@ func (m *Message) SetDuration(code OptionCode, d time.Duration) {
 	secs := uint32(min(max(0, d), InfiniteLease) / time.Second)
 	var v [4]byte
 	binary.BigEndian.PutUint32(v[:], secs)
-	set(m, code, v[:])
+	set4(m, code, v)
 }
 
 // SetIPAddressLeaseTime sets option 51 as SetDuration does.

@@ -170,15 +170,16 @@ func (s *Store) readFirst(p *piece) {
 		if err == nil {
 			d, err = p.sc.read(st, s.readAt)
 		}
-		bad := (*Damage)(nil)
 		switch {
 		case err == io.EOF:
 			return
-		case errors.As(err, &bad):
-			p.damage = append(p.damage, bad)
 		case err != nil:
-			p.err = err
-			return
+			bad := (*Damage)(nil)
+			if !errors.As(err, &bad) {
+				p.err = err
+				return
+			}
+			p.damage = append(p.damage, bad)
 		case d.what == aPeer:
 			p.peers = append(p.peers, d.peer)
 		case d.what == aLease:
