@@ -84,8 +84,25 @@ func OpenBook(ctx context.Context, s Store, cfg BookConfig) (*Book, error) {
 // Observe tells o of every Lease on record, as a change from the virgin one, and then of each change. Call it before
 // the first Apply: a change that happens during the call may be told twice or out of order.
 func (b *Book) Observe(o Observer) {
-	for l := range b.All() {
-		o.Changed(Virgin(l.Addr), l)
+	b.mu.RLock()
+	keys := b.byAddr.Keys()
+	b.mu.RUnlock()
+	leases := make([]Lease, 0, paged.PageSize)
+	last := int64(-1)
+	for k := range keys {
+		if page := int64(k / paged.PageSize); page != last { // what shares a page is looked up together
+			last, leases = page, leases[:0]
+			b.mu.RLock()
+			for _, r := range b.byAddr.Page(k) {
+				if r != nil {
+					leases = append(leases, r.unpack())
+				}
+			}
+			b.mu.RUnlock()
+			for _, l := range leases {
+				o.Changed(Virgin(l.Addr), l)
+			}
+		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"runtime"
 
 	"github.com/tandem-dhcp/tandem/lease"
+	"github.com/tandem-dhcp/tandem/lease/internal/paged"
 )
 
 const (
@@ -33,8 +35,10 @@ type piece struct {
 	places []place // of leases: what Open wants
 	peers  []lease.Peer
 	leases []lease.Lease // that count: what Load wants
-	damage []*Damage     // lines count from the beginning of the piece, if that is not the first
-	err    error         // what ended it early; a *Damage is one of these lines, too
+	page   int64         // of the index, whose entries these are; -1 is none
+	index  [paged.PageSize]entry
+	damage []*Damage // lines count from the beginning of the piece, if that is not the first
+	err    error     // what ended it early; a *Damage is one of these lines, too
 }
 
 // place is what a stanza says of the index. The hash is 0 if the lease is virgin.
@@ -149,6 +153,7 @@ func inPieces(ctx context.Context, file io.ReaderAt, regions []region, size int6
 func (p *piece) begin(file io.ReaderAt) {
 	p.sc = scanner{r: file, regions: []region{p.region}, buf: p.sc.buf[:0], broken: p.broken}
 	clear(p.leases) // of their texts
+	p.page = -1
 	p.leases, p.places, p.peers, p.damage, p.err = p.leases[:0], p.places[:0], p.peers[:0], p.damage[:0], nil
 }
 
@@ -188,6 +193,20 @@ func (s *Store) readFirst(p *piece) {
 	}
 }
 
+// look is at, with a page of the index at once: what an Apply changes meanwhile may be seen as it was.
+func (s *Store) look(p *piece, a netip.Addr) entry {
+	n := number(a)
+	if page := int64(n / paged.PageSize); page != p.page {
+		s.state.Lock()
+		p.page, p.index = page, s.index.Page(n)
+		s.state.Unlock()
+	}
+	if e := p.index[n%paged.PageSize]; e.hash != 0 {
+		return e
+	}
+	return nowhere
+}
+
 // readAgain reads a piece for Load: the leases that count. It fails where the file does not say what it said when it was
 // read first.
 func (s *Store) readAgain(p *piece, shift int64) {
@@ -199,7 +218,7 @@ func (s *Store) readAgain(p *piece, shift int64) {
 		a, ok := st.addr()
 		have := entry{}
 		if ok {
-			if have = s.at(a); have.place != st.offset+shift {
+			if have = s.look(p, a); have.place != st.offset+shift {
 				continue // superseded
 			}
 		}
@@ -211,7 +230,7 @@ func (s *Store) readAgain(p *piece, shift int64) {
 			continue
 		}
 		if err == nil && !ok {
-			if have = s.at(d.lease.Addr); have.place != st.offset+shift {
+			if have = s.look(p, d.lease.Addr); have.place != st.offset+shift {
 				continue
 			}
 		}

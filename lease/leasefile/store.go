@@ -123,6 +123,9 @@ type entry struct {
 	hash  uint64
 }
 
+// nowhere is the entry of an address without one: no stanza stands there.
+var nowhere = entry{place: -1 << 62}
+
 // Open opens the lease file at path, or makes it. It reads the whole file, cuts off what a crash left unfinished at its
 // end, and leaves out what it cannot believe: see the package's documentation, Damage and Config.Report. It fails with
 // ErrLocked if the file is in use, and with the error of the file system if it cannot be read, or cannot be made
@@ -294,7 +297,7 @@ func (s *Store) at(a netip.Addr) entry {
 	if e, ok := s.index.Get(number(a)); ok {
 		return e
 	}
-	return entry{place: -1 << 62}
+	return nowhere
 }
 
 // hold takes the right to read the file from end to end, which keeps compactions away. The error is that of a context,

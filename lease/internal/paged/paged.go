@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-const (
-	pageBits = 4
-	pageSize = 1 << pageBits
-)
+const pageBits = 4
+
+// PageSize is how many numbers share a page: those from a multiple of it on.
+const PageSize = 1 << pageBits
 
 // Map maps numbers to values. The zero Map is empty and ready. It is not safe for concurrent use.
 type Map[V any] struct {
@@ -20,7 +20,7 @@ type Map[V any] struct {
 
 type page[V any] struct {
 	have   uint16 // bit i: values[i] is there
-	values [pageSize]V
+	values [PageSize]V
 }
 
 // Len returns how many numbers have a value.
@@ -29,9 +29,17 @@ func (m *Map[V]) Len() int { return m.n }
 // Get returns the value of k. The second result is false, and the first zero, if it has none.
 func (m *Map[V]) Get(k uint32) (v V, ok bool) {
 	if p := m.pages[k>>pageBits]; p != nil {
-		return p.values[k%pageSize], p.have>>(k%pageSize)&1 != 0
+		return p.values[k%PageSize], p.have>>(k%PageSize)&1 != 0
 	}
 	return v, false
+}
+
+// Page returns the values of all numbers on the page of k, zero for those that have none.
+func (m *Map[V]) Page(k uint32) (values [PageSize]V) {
+	if p := m.pages[k>>pageBits]; p != nil {
+		values = p.values
+	}
+	return values
 }
 
 // Put gives k a value.
@@ -44,17 +52,17 @@ func (m *Map[V]) Put(k uint32, v V) {
 		p = new(page[V])
 		m.pages[k>>pageBits] = p
 	}
-	if bit := uint16(1) << (k % pageSize); p.have&bit == 0 {
+	if bit := uint16(1) << (k % PageSize); p.have&bit == 0 {
 		p.have |= bit
 		m.n++
 	}
-	p.values[k%pageSize] = v
+	p.values[k%PageSize] = v
 }
 
 // Delete takes the value of k away, if it has one.
 func (m *Map[V]) Delete(k uint32) {
 	p := m.pages[k>>pageBits]
-	bit := uint16(1) << (k % pageSize)
+	bit := uint16(1) << (k % PageSize)
 	if p == nil || p.have&bit == 0 {
 		return
 	}
@@ -64,7 +72,7 @@ func (m *Map[V]) Delete(k uint32) {
 		return
 	}
 	var zero V
-	p.values[k%pageSize] = zero
+	p.values[k%PageSize] = zero
 }
 
 // Keys gives the numbers that had a value when it was called, in their order. m may be changed while it goes on.

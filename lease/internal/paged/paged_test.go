@@ -34,8 +34,22 @@ func TestMap(t *testing.T) {
 	if got, want := slices.Collect(m.Keys()), slices.Sorted(maps.Keys(twin)); !slices.Equal(got, want) {
 		t.Errorf("%d keys, want %d", len(got), len(want))
 	}
+	for k, want := range twin {
+		page := m.Page(k)
+		if page[k%PageSize] != want {
+			t.Fatalf("page of %d has %d of it, want %d", k, page[k%PageSize], want)
+		}
+		for i, v := range page {
+			if v != twin[k-k%PageSize+uint32(i)] {
+				t.Fatalf("page of %d: %d", k, page)
+			}
+		}
+	}
 	for k := range m.Keys() {
 		m.Delete(k)
+	}
+	if m.Page(0) != [PageSize]int{} {
+		t.Error("something is left of page 0")
 	}
 	if m.Len() != 0 || len(m.pages) != 0 {
 		t.Errorf("%d are left, on %d pages", m.Len(), len(m.pages))
