@@ -59,7 +59,7 @@ const (
 	minReceive    = 3 * time.Second  // a shorter receive-timer makes ISC dhcpd send CONTACT in a tight loop
 	maxReceive    = 24 * time.Hour   // what a partner may ask for
 	maxPartnerWin = 1 << 16          // updates in flight, whatever the partner allows
-	maxDue        = 1024             // leases expired in one Step
+	maxDue        = 128              // leases expired in one Step, which clients wait for
 	maxLook       = 1 << 16          // addresses looked at in one Step for an UPDREQALL
 	iscProbe      = 3 * time.Second  // DefaultProbeTimeout with an ISC dhcpd
 	probeTime     = 1 * time.Second  // between messages, where it is watched whether the partner takes them

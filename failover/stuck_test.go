@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/tandem-dhcp/tandem/lease"
 )
 
 func TestStuckPartner(t *testing.T) {
@@ -69,4 +71,39 @@ func TestFullUpdateOfALargePool(t *testing.T) {
 	w.pass(time.Hour + time.Minute)
 	s.state(Normal)
 	w.agree()
+}
+
+// Many leases that end at one moment are ended in portions, so that a client who asks meanwhile waits for one of them.
+func TestManyLeasesEndInPortions(t *testing.T) {
+	const many = maxDue + 50
+	w, p, _ := normal(t, 3*many)
+	for i := range many {
+		if _, err := p.grant(mac(byte(i)), 30*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.settle()
+	w.now = w.now.Add(40 * time.Second)
+	active := func() (n int) {
+		for l := range p.book.All() {
+			if l.Status == lease.Active {
+				n++
+			}
+		}
+		return n
+	}
+	for left := many; left > 0; {
+		if err := p.step(Tick{}); err != nil {
+			t.Fatal(err)
+		}
+		ended := left - active()
+		if ended != min(left, maxDue) {
+			t.Fatalf("of %d leases %d ended at once", left, ended)
+		}
+		if left -= ended; left > 0 {
+			if at, ok := p.machine.Deadline(); !ok || at.After(w.now) {
+				t.Errorf("the rest is not due at once: %v, %v", at, ok)
+			}
+		}
+	}
 }

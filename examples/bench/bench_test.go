@@ -151,7 +151,7 @@ func TestFileOfPartner(t *testing.T) {
 	at := place{data: t.TempDir(), setup: roomForFew}
 	b := new(bench)
 	p := peer{file: "leases", format: dhcpdLease}
-	if err := b.fillPartner(p, at, 300); err != nil {
+	if err := b.fillPartner(p, at, 300, tomorrow()); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(at.data, p.file)

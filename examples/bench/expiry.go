@@ -13,20 +13,22 @@ const (
 	// expiryRate is how many other clients ask each second, whatever comes back.
 	expiryRate = 500
 	// expirySpan is how long they are watched from the moment on at which the leases end, and before.
-	expirySpan = 3 * time.Second
+	expirySpan = 4 * time.Second
 )
 
 // expiryCases are whose leases end, how many, and how long after the file with them was written: a server has started by
 // then, and served others for expirySpan.
 var expiryCases = []struct {
 	peer   string
+	pair   bool
 	leases int
 	until  time.Duration
 }{
-	{"tandem", manyLeases, 8 * time.Second},
-	{"kea", manyLeases, 20 * time.Second}, // it looks at each of the addresses before it finds the first free one
-	{"tandem", fewLeases, 8 * time.Second},
-	{"isc", fewLeases, 8 * time.Second},
+	{"tandem", false, manyLeases, 9 * time.Second},
+	{"tandem", true, manyLeases, 16 * time.Second},
+	{"kea", false, manyLeases, 20 * time.Second}, // it looks at each of the addresses before it finds the first free one
+	{"tandem", false, fewLeases, 9 * time.Second},
+	{"isc", false, fewLeases, 9 * time.Second},
 }
 
 // errLate says that a server needed longer to start than it was given. It is given twice as much then, up to maxUntil.
@@ -51,13 +53,17 @@ func expiries(ctx context.Context, b *bench) ([]table, error) {
 			b.say("run %d of %d: %d leases of %s end", run+1, b.runs, c.leases, c.peer)
 			err := errLate
 			for until := c.until; errors.Is(err, errLate) && until <= maxUntil; until *= 2 {
-				err = b.expiry(ctx, p, c.leases, until, into)
+				err = b.expiry(ctx, p, c.pair, c.leases, until, into)
 			}
 			if err != nil {
 				return nil, fmt.Errorf("%s with %d leases: %w", c.peer, c.leases, err)
 			}
 		}
-		row := []string{c.peer, fmt.Sprint(c.leases)}
+		name := c.peer
+		if c.pair {
+			name += ", a pair"
+		}
+		row := []string{name, fmt.Sprint(c.leases)}
 		for _, when := range []string{"before", "then"} {
 			row = append(row, into.cell(when+" p50", "%.2f"), into.cell(when+" p999", "%.1f"), into.cell(when+" most", "%.1f"), into.cell(when+" failed", "%.0f"))
 		}
@@ -66,15 +72,25 @@ func expiries(ctx context.Context, b *bench) ([]table, error) {
 	return []table{t}, nil
 }
 
-// expiry has a server with leases that are about to end serve other clients meanwhile.
-func (b *bench) expiry(ctx context.Context, p peer, leases int, until time.Duration, into samples) error {
+// expiry has a server, or two partners, with leases that are about to end serve other clients meanwhile.
+func (b *bench) expiry(ctx context.Context, p peer, pair bool, leases int, until time.Duration, into samples) error {
 	end := time.Now().Add(until).Truncate(time.Second)
-	s, err := b.filled(ctx, p, roomFor(leases), leases, end)
-	if err != nil {
-		return err
+	addrs := []string{firstAddr}
+	if pair {
+		addrs = pairAddrs
+		servers, err := b.startPair(ctx, [2]peer{p, p}, roomFor(leases), func(p peer, at place) error { return b.fillPartner(p, at, leases, end) })
+		if err != nil {
+			return err
+		}
+		defer stopAll(b, servers)
+	} else {
+		s, err := b.filled(ctx, p, roomFor(leases), leases, end)
+		if err != nil {
+			return err
+		}
+		defer s.stop(b)
 	}
-	defer s.stop(b)
-	if _, err := b.ready(ctx, 0, firstAddr); err != nil {
+	if _, err := b.ready(ctx, 0, addrs...); err != nil {
 		return err
 	}
 	// The first clients of all make a server warm; those that are counted begin half a second later.
@@ -86,7 +102,7 @@ func (b *bench) expiry(ctx context.Context, p peer, leases int, until time.Durat
 		return err
 	}
 	lasts := time.Until(end) + expirySpan + 100*time.Millisecond
-	others, err := b.stream(ctx, []string{firstAddr}, "-rate", fmt.Sprint(expiryRate), "-for", lasts.String(), "-clients", "4000", "-first", "1000000")
+	others, err := b.stream(ctx, addrs, "-rate", fmt.Sprint(expiryRate), "-for", lasts.String(), "-clients", "4000", "-first", "1000000")
 	if err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func (b *bench) both(names ...string) (from, to peer, err error) {
 
 // resync has two partners with leases, kills the second, takes its lease file away and lets it come back.
 func (b *bench) resync(ctx context.Context, from, to peer, leases int, into samples) error {
-	servers, err := b.startPair(ctx, [2]peer{from, to}, roomFor(leases), func(p peer, at place) error { return b.fillPartner(p, at, leases) })
+	servers, err := b.startPair(ctx, [2]peer{from, to}, roomFor(leases), func(p peer, at place) error { return b.fillPartner(p, at, leases, tomorrow()) })
 	if err != nil {
 		return err
 	}
@@ -147,10 +147,10 @@ func (b *bench) comeBack(ctx context.Context, teller *server, partner **server, 
 	return began, ended, err
 }
 
-// fillPartner writes the lease file of a partner in state normal.
-func (b *bench) fillPartner(p peer, at place, leases int) error {
+// fillPartner writes the lease file of a partner in state normal, with leases that end at one moment.
+func (b *bench) fillPartner(p peer, at place, leases int, end time.Time) error {
 	p.format = dhcpdLeaseOfPair
-	if err := b.fillTo(p, at, leases, tomorrow()); err != nil {
+	if err := b.fillTo(p, at, leases, end); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(filepath.Join(at.data, p.file), os.O_APPEND|os.O_WRONLY, 0)
