@@ -2,7 +2,9 @@ package leasefile_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"sync"
@@ -114,6 +116,35 @@ func BenchmarkLoad(b *testing.B) {
 			b.ReportMetric(float64(loading)/float64(b.N*n), "load-ns/lease")
 			b.ReportMetric(float64(memory)/float64(n), "kept-B/lease")
 		})
+	}
+}
+
+// The time from nothing to a Book, for each lease, with a file as Tandem writes it and with one as ISC dhcpd does.
+func BenchmarkStart(b *testing.B) {
+	for _, n := range []int{100000, 1000000} {
+		s, path := filled(b, n)
+		s.Close()
+		own, err := os.ReadFile(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		files := map[string][]byte{"tandem": own, "isc": regexp.MustCompile(`(?m)^ *#.*\n`).ReplaceAll(own, nil)}
+		for _, format := range []string{"tandem", "isc"} {
+			if err := os.WriteFile(path, files[format], 0o644); err != nil {
+				b.Fatal(err)
+			}
+			b.Run(fmt.Sprintf("format=%s/leases=%d", format, n), func(b *testing.B) {
+				for b.Loop() {
+					s := open(b, path, leasefile.Config{})
+					book, err := lease.OpenBook(b.Context(), s, lease.BookConfig{})
+					if err != nil || book.Len() != n {
+						b.Fatalf("%v, want %d leases", err, n)
+					}
+					s.Close()
+				}
+				b.ReportMetric(float64(b.Elapsed())/float64(b.N*n), "ns/lease")
+			})
+		}
 	}
 }
 

@@ -47,6 +47,12 @@
 // If the file is missing and path~ is there, Open fails: somebody has moved it, or a server died while it put a new file
 // into its place (dhcpd.leases(5)), and to begin with an empty one would give all leases away a second time.
 //
+// # A large file
+//
+// Open reads the file once, and a Load once more, in pieces on several processors: a million leases are a quarter of a
+// gigabyte. The Load after Open takes its word for what is sound, as long as nothing was written between them, but not for
+// what the leases are: each must say what it said, and none may be missing. Config.Progress is told how far they are.
+//
 // # Compaction
 //
 // When the file has grown (Config.CompactAt) the stanzas that count are copied to path.new while Applies go on, the
