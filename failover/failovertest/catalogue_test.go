@@ -463,6 +463,33 @@ var catalogue = []struct {
 			s.off(c)
 		}
 	}},
+	{name: "an address out of use, and a ledger lost", cfg: Config{Clients: 1, Addresses: 4}, do: func(s *scene) {
+		// Who has no ledger must not take it that its partner holds the address for free: it has taken it over.
+		c, p, v := s.clients[0], s.primary(), s.secondary()
+		s.when("the client is bound", func() bool { return c.state == bound })
+		s.cut()
+		s.away(c, p)
+		c.become(rebinding)
+		c.began = s.now
+		c.ask()
+		s.when("the secondary renews", func() bool { return c.state == bound && c.server == v.id })
+		s.pass(time.Minute)
+		addr := c.addr
+		s.lan.unicast(v.id, message{kind: decline, client: c, server: v.id, addr: addr, sentAt: s.now})
+		c.forget()
+		s.off(c)
+		s.when("it is out of use", func() bool { return v.book.Get(addr).Status == lease.Abandoned })
+		s.lose(p)
+		p.held = true
+		s.pass(time.Minute)
+		s.down(v, false)
+		s.pass(v.book.Get(addr).LatestPromise().Sub(v.clock()) + time.Minute)
+		p.held = false
+		s.boot(p)
+		s.mend()
+		s.pass(2 * sceneMCLT)
+		s.state(p, failover.Normal)
+	}},
 	{name: "two machines with one hardware address", cfg: Config{Clients: 2, Addresses: 8}, do: func(s *scene) {
 		// By option 61 they are two clients, and one remembers the address of the other.
 		a, b := s.clients[0], s.clients[1]
