@@ -25,7 +25,7 @@ func (m *Machine) mayHavePromised(now time.Time, l lease.Lease, b Binding) bool 
 // forgotten is the latest end that this server can have promised for what the partner tells in b, and have lost.
 func (m *Machine) forgotten(b Binding) time.Time {
 	lost := m.lost
-	if m.partner() == PartnerDown {
+	if m.partner() == PartnerDown && !m.partnerSays.IsZero() {
 		lost = earlier(lost, m.partnerSays) // since then it has not served, as the partner knows
 	}
 	known := later(b.PotentialExpiry, b.Expiry)

@@ -32,11 +32,11 @@ type Alone struct {
 	log   *zap.Logger
 	wake  chan struct{} // something ends before next
 
-	mu     sync.Mutex
-	next   time.Time          // when Run looks again; zero: when anything changes
-	spares []*[1]lease.Change // batches of one change, to be used again
+	ones        spares[*[1]lease.Change] // batches of one change
+	submissions spares[*submission]
 
-	submissions []*submission // to be used again
+	mu   sync.Mutex
+	next time.Time // when Run looks again; zero: when anything changes
 }
 
 var _ Submitter = (*Alone)(nil)
@@ -82,10 +82,13 @@ func (a *Alone) Limit(_ time.Time, l lease.Lease, c lease.Client, want time.Time
 // Commit implements Gate. It returns when the Store has kept the change.
 func (a *Alone) Commit(ctx context.Context, c lease.Change) error {
 	c.New = settled(c.New)
-	one := a.spare()
+	one, ok := a.ones.take()
+	if !ok {
+		one = new([1]lease.Change)
+	}
 	one[0] = c
 	err := a.book.Apply(ctx, lease.Batch{Changes: one[:]})
-	a.free(one)
+	a.ones.keep(one)
 	if err != nil {
 		return err
 	}
@@ -125,15 +128,11 @@ func (a *Alone) Release() { a.book.Release() }
 func (a *Alone) Self() any { return a }
 
 func (a *Alone) submission() *submission {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if n := len(a.submissions); n > 0 {
-		s := a.submissions[n-1]
-		a.submissions = a.submissions[:n-1]
-		return s
+	s, ok := a.submissions.take()
+	if !ok {
+		s = &submission{gate: a}
+		s.settle = s.end
 	}
-	s := &submission{gate: a}
-	s.settle = s.end
 	return s
 }
 
@@ -150,32 +149,7 @@ func (s *submission) end(err error) {
 // keep takes s back.
 func (a *Alone) keep(s *submission) {
 	s.change, s.done = lease.Change{}, nil
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.submissions) < maxSpare {
-		a.submissions = append(a.submissions, s)
-	}
-}
-
-// spare returns a batch of one change.
-func (a *Alone) spare() *[1]lease.Change {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if n := len(a.spares); n > 0 {
-		one := a.spares[n-1]
-		a.spares = a.spares[:n-1]
-		return one
-	}
-	return new([1]lease.Change)
-}
-
-// free takes a batch back.
-func (a *Alone) free(one *[1]lease.Change) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.spares) < maxSpare {
-		a.spares = append(a.spares, one)
-	}
+	a.submissions.keep(s)
 }
 
 // settled is l without what is a partner's, and free where it waits for one.

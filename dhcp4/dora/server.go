@@ -38,7 +38,7 @@ type Server struct {
 	counts  counters
 
 	submitters []Submitter // the gates that are
-	idle       begunPool   // for StartDHCP
+	idle       spares[*begun]
 }
 
 var _ dhcp4.Starter = (*Server)(nil)

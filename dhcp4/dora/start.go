@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -30,12 +29,6 @@ type begun struct {
 	settle    func(error) // is called by the Gate
 }
 
-// begunPool are those to be used again.
-type begunPool struct {
-	mu    sync.Mutex
-	spare []*begun
-}
-
 // errPending says that the answer comes later.
 var errPending = errors.New("dora: pending")
 
@@ -51,15 +44,13 @@ func (s *Server) StartDHCP(ctx context.Context, req *dhcp4.Request, done func(*d
 	default:
 		return nil, false, dhcp4.ErrMustWait
 	}
-	st := s.idle.take(s)
-	st.query, st.reply = s.query(req, timeOf(req), s.book), done
-	st.query.begun = st
+	st := s.beginOn(req, done)
 	reply, err = s.serve(ctx, &st.query)
 	if errors.Is(err, errPending) {
 		return nil, true, nil // st is another's, perhaps
 	}
 	reply, err = s.concluded(&st.query, reply, err)
-	s.idle.keep(st)
+	s.keepBegun(st)
 	return reply, false, err
 }
 
@@ -149,28 +140,24 @@ func (st *begun) settled(err error) {
 		err = dhcp4.ErrMustWait // it is decided anew
 	}
 	m, err = s.concluded(q, m, err)
-	s.idle.keep(st)
+	s.keepBegun(st)
 	reply(m, err)
 }
 
-func (a *begunPool) take(s *Server) *begun {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if n := len(a.spare); n > 0 {
-		st := a.spare[n-1]
-		a.spare = a.spare[:n-1]
-		return st
+// beginOn returns what a message is begun with.
+func (s *Server) beginOn(req *dhcp4.Request, done func(*dhcp4.Message, error)) *begun {
+	st, ok := s.idle.take()
+	if !ok {
+		st = &begun{server: s}
+		st.settle = st.settled
 	}
-	st := &begun{server: s}
-	st.settle = st.settled
+	st.query, st.reply = s.query(req, timeOf(req), s.book), done
+	st.query.begun = st
 	return st
 }
 
-func (a *begunPool) keep(st *begun) {
+// keepBegun takes st back.
+func (s *Server) keepBegun(st *begun) {
 	st.query, st.reply, st.network, st.candidate, st.terms = query{}, nil, nil, candidate{}, terms{}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.spare) < maxSpare {
-		a.spare = append(a.spare, st)
-	}
+	s.idle.keep(st)
 }
