@@ -59,6 +59,7 @@ const (
 	minReceive    = 3 * time.Second  // a shorter receive-timer makes ISC dhcpd send CONTACT in a tight loop
 	maxReceive    = 24 * time.Hour   // what a partner may ask for
 	maxPartnerWin = 1 << 16          // updates in flight, whatever the partner allows
+	tandemWindow  = 1000             // updates in flight at least, where the partner is another Tandem
 	maxDue        = 128              // leases expired in one Step, which clients wait for
 	maxLook       = 1 << 16          // addresses looked at in one Step for an UPDREQALL
 	iscProbe      = 3 * time.Second  // DefaultProbeTimeout with an ISC dhcpd
@@ -89,7 +90,7 @@ type Config struct {
 	// than 3 s is refused.
 	ReceiveTimer time.Duration
 	// MaxUnacked is max-unacked-updates: how many updates the partner may send before it waits for
-	// acknowledgements. Zero is 100. Another Tandem may send 100 in any case: the few that are usual between two ISC dhcpd
+	// acknowledgements. Zero is 100. Another Tandem may send 1000 in any case: the few that are usual between two ISC dhcpd
 	// would only have it wait, and what it sends too early waits in bounded buffers.
 	MaxUnacked int
 
@@ -216,7 +217,7 @@ func (c Config) probeTimeout(s Session) time.Duration {
 }
 
 // pool returns the pool of the relationship that has the address, or nil.
-func (c Config) pool(a netip.Addr) *pool.Pool {
+func (c *Config) pool(a netip.Addr) *pool.Pool {
 	for _, p := range c.Pools {
 		if p.Contains(a) {
 			return p

@@ -16,7 +16,8 @@ import (
 
 const (
 	maxInbox  = 1024            // events of each kind that wait for the loop; past it whoever brings one waits
-	maxBatch  = 512             // events of each kind that are decided before the ledger is written once
+	maxBatch  = 512             // of clients' that are decided before the ledger is written once
+	maxRound  = 128             // of the partner's, for which clients wait
 	retryTime = 1 * time.Second // after a write that failed
 )
 
@@ -76,6 +77,9 @@ type Endpoint struct {
 	// Of the loop alone.
 	machine *Machine
 	link    *link
+	all     collector // what one round of Steps comes to
+	items   []item    // of one round
+	granted []item
 	retry   time.Time // no deadline is kept before: the ledger could not be written
 }
 
@@ -144,7 +148,7 @@ func (e *Endpoint) Run(ctx context.Context) error {
 	defer func() {
 		cancel()
 		close(e.stopped)
-		for _, it := range append(e.submitted.end(), drain(e.calls, nil)...) {
+		for _, it := range append(e.submitted.end(), drain(e.calls, nil, maxInbox)...) {
 			it.tell(ErrStopped)
 		}
 		e.tasks.Wait()
@@ -159,6 +163,8 @@ func (e *Endpoint) Run(ctx context.Context) error {
 			return nil
 		}
 		e.process(ctx, items)
+		clear(items)
+		e.items = items
 	}
 }
 
@@ -171,7 +177,7 @@ func (e *Endpoint) next(ctx context.Context) []item {
 		defer t.Stop()
 		tick = t.C
 	}
-	var items []item
+	items := e.items[:0]
 	select {
 	case it := <-e.calls:
 		items = append(items, it)
@@ -182,12 +188,12 @@ func (e *Endpoint) next(ctx context.Context) []item {
 		items = append(items, item{event: Tick{}})
 	case <-ctx.Done():
 	}
-	return drain(e.inbox, drain(e.calls, e.submitted.take(items)))
+	return drain(e.inbox, drain(e.calls, e.submitted.take(items), maxBatch), maxRound)
 }
 
-// drain appends what waits in c, at most maxBatch items.
-func drain(c <-chan item, items []item) []item {
-	for range maxBatch {
+// drain appends what waits in c, at most so many items.
+func drain(c <-chan item, items []item, most int) []item {
+	for range most {
 		select {
 		case it := <-c:
 			items = append(items, it)
@@ -201,24 +207,23 @@ func drain(c <-chan item, items []item) []item {
 // process decides on the items, saves, and then does what was decided: effects in their order.
 func (e *Endpoint) process(ctx context.Context, items []item) {
 	now := e.now()
-	all := newCollector()
-	var granted []item
+	all, granted := &e.all, e.granted[:0]
+	all.reset()
 	for _, it := range items {
 		if it.link != nil && all.Close != nil || !e.admit(it) {
 			continue // of a connection that is gone, or is about to be dropped below
 		}
-		effects := e.machine.Step(now, it.event)
+		refused := e.machine.step(now, it.event, all)
 		if _, ok := it.event.(Disconnected); ok {
 			all.Send = nil // what it was meant for is gone
 		}
 		switch {
 		case it.done == nil && it.then == nil:
-		case effects.Refused != nil:
-			it.tell(effects.Refused)
+		case refused != nil:
+			it.tell(refused)
 		default:
 			granted = append(granted, it)
 		}
-		all.add(effects)
 	}
 	err := e.save(ctx, all.Save)
 	e.machine.Settle(err)
@@ -251,12 +256,14 @@ func (e *Endpoint) process(ctx context.Context, items []item) {
 	for _, it := range granted {
 		it.tell(nil)
 	}
+	clear(granted)
+	e.granted = granted
 	e.ackWaits.saved(all.Save.Changes)
-	if all.Close != nil {
-		e.drop(ctx, all.Close)
-	}
 	if all.Fence {
 		e.tasks.Go(func() { e.askFence(ctx) })
+	}
+	if all.Close != nil {
+		e.drop(ctx, all.Close) // which is a round of its own
 	}
 }
 

@@ -85,10 +85,11 @@ type Note struct {
 	Text  string
 }
 
-// collector puts effects together: the changes of one address become one Change.
+// collector puts the effects of Steps together: the changes of one address become one Change.
 type collector struct {
 	Effects
-	index map[netip.Addr]int // of Save.Changes; nil while there are few, as in nearly all Steps
+	indexed bool               // not while there are few changes, as in nearly all Steps
+	index   map[netip.Addr]int // of Save.Changes
 }
 
 // fewChanges is how many changes are looked through one by one.
@@ -101,7 +102,7 @@ func (c *collector) change(ch lease.Change) {
 		c.Save.Changes[i].New = ch.New
 		return
 	}
-	if c.index != nil {
+	if c.indexed {
 		c.index[ch.New.Addr] = len(c.Save.Changes)
 	}
 	c.Save.Changes = append(c.Save.Changes, ch)
@@ -110,13 +111,16 @@ func (c *collector) change(ch lease.Change) {
 // find returns where the Change of an address is, or -1.
 func (c *collector) find(a netip.Addr) int {
 	changes := c.Save.Changes
-	if c.index == nil && len(changes) > fewChanges {
-		c.index = make(map[netip.Addr]int, 2*len(changes))
+	if !c.indexed && len(changes) > fewChanges {
+		if c.index == nil {
+			c.index = make(map[netip.Addr]int, 2*len(changes))
+		}
+		c.indexed = true
 		for i := range changes {
 			c.index[changes[i].New.Addr] = i
 		}
 	}
-	if c.index != nil {
+	if c.indexed {
 		if i, ok := c.index[a]; ok {
 			return i
 		}
@@ -140,20 +144,15 @@ func (c *collector) peer(p lease.Peer) {
 	c.Save.Peers = append(c.Save.Peers, p)
 }
 
-// add takes over the effects of a later Step.
-func (c *collector) add(e Effects) {
-	for _, ch := range e.Save.Changes {
-		c.change(ch)
+// reset forgets all, and keeps the memory for the next round.
+func (c *collector) reset() {
+	if len(c.Save.Changes) > maxStaged {
+		*c = collector{}
+		return
 	}
-	for _, p := range e.Save.Peers {
-		c.peer(p)
-	}
-	c.Send = append(c.Send, e.Send...)
-	c.Notes = append(c.Notes, e.Notes...)
-	c.Conflicts = append(c.Conflicts, e.Conflicts...)
-	c.Differences = append(c.Differences, e.Differences...)
-	c.Fence = c.Fence || e.Fence
-	if c.Close == nil {
-		c.Close = e.Close
-	}
+	clear(c.Save.Changes)
+	clear(c.Send)
+	clear(c.index)
+	room := Effects{Save: lease.Batch{Changes: c.Save.Changes[:0]}, Send: c.Send[:0]}
+	*c = collector{Effects: room, index: c.index}
 }

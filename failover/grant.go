@@ -60,10 +60,11 @@ func mayGrant(role Role, s service, since time.Time, mclt time.Duration, now tim
 // up: a client counts its lease from the moment it hears of it, so the ledger's end must not be earlier than the
 // client's.
 func (m *Machine) changed(now, ahead time.Time, c lease.Change) error {
-	old, l := m.get(c.New.Addr), c.New
+	l := c.New
 	if m.cfg.pool(l.Addr) == nil {
 		return fmt.Errorf("failover: %v is in no pool of %s", l.Addr, m.cfg.Name)
 	}
+	old := m.get(l.Addr)
 	if want := c.Old; want != old && !(want == (lease.Lease{}) && old.IsVirgin()) {
 		return fmt.Errorf("%w: %v is %v", lease.ErrConflict, l.Addr, old.Status)
 	}

@@ -3,9 +3,7 @@ package failover
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/tandem-dhcp/tandem/lease"
@@ -68,7 +66,7 @@ type Machine struct {
 	balanced  time.Time  // the last one
 	replan    *pool.Pool // whose available addresses became more or less in this Step; nil if none's
 
-	staged map[netip.Addr]lease.Lease // changed since the last Settle
+	staged staged // changed since the last Settle
 	out    *collector
 }
 
@@ -80,11 +78,10 @@ func NewMachine(cfg Config, view View, leases func(yield func(lease.Lease) bool)
 		return nil, err
 	}
 	m := &Machine{
-		cfg:    cfg.withDefaults(),
-		view:   view,
-		peer:   peer,
-		queue:  newUpdates(),
-		staged: make(map[netip.Addr]lease.Lease),
+		cfg:   cfg.withDefaults(),
+		view:  view,
+		peer:  peer,
+		queue: newUpdates(),
 	}
 	m.settings = bounded(m.cfg.settings())
 	m.peer.Name = cfg.Name
@@ -105,9 +102,17 @@ func NewMachine(cfg Config, view View, leases func(yield func(lease.Lease) bool)
 // timers go back with it; what was promised to clients does not. A Step with a Tick clears
 // or advances the Deadline, or does a bounded part of what is due.
 func (m *Machine) Step(now time.Time, ev Event) Effects {
+	c := newCollector()
+	c.Refused = m.step(now, ev, c)
+	return c.Effects
+}
+
+// step is Step, but that the effects are added to those of earlier Steps since the last Settle. What Effects.Refused would
+// say is returned.
+func (m *Machine) step(now time.Time, ev Event, c *collector) (refused error) {
 	ahead := roundUp(now)
 	now = lease.Second(now)
-	m.out = newCollector()
+	m.out = c
 	if now.Before(m.stepAt) {
 		m.putBack(m.stepAt.Sub(now))
 	}
@@ -124,9 +129,9 @@ func (m *Machine) Step(now time.Time, ev Event) Effects {
 	case Received:
 		m.received(now, ev.Frame)
 	case Changed:
-		m.out.Refused = m.changed(now, ahead, ev.Change)
+		refused = m.changed(now, ahead, ev.Change)
 	case Order:
-		m.out.Refused = m.order(now, ev)
+		refused = m.order(now, ev)
 	}
 	if m.replan != nil && m.State() == Normal && !m.catchingUp() {
 		m.plan(now, m.replan)
@@ -134,7 +139,7 @@ func (m *Machine) Step(now time.Time, ev Event) Effects {
 	m.replan = nil
 	m.pump(now)
 	m.leave(now)
-	return m.out.Effects
+	return refused
 }
 
 // Settle says that everything the Steps since the last Settle wanted saved is durable and visible in the View, or, with
@@ -142,7 +147,7 @@ func (m *Machine) Step(now time.Time, ev Event) Effects {
 // the driver must close (and tell so by a Disconnected), because what was to be sent on it was not.
 func (m *Machine) Settle(err error) {
 	if err != nil {
-		for _, a := range slices.SortedFunc(maps.Keys(m.staged), netip.Addr.Compare) {
+		for _, a := range m.staged.addrs() {
 			m.queue.drop(a)
 			if l := m.view.Get(a); l.Unacked || l.Status.Ending() {
 				m.queue.add(a)
@@ -152,7 +157,7 @@ func (m *Machine) Settle(err error) {
 		m.rearm()
 	}
 	m.settled.peer, m.settled.startup, m.settled.begun = m.peer, m.startup, m.begun
-	clear(m.staged)
+	m.staged.reset()
 }
 
 // rearm sets the timers of a state that the Machine has fallen back to.
@@ -237,7 +242,9 @@ func (m *Machine) reply(now time.Time, xid uint32, body Body) {
 
 func (m *Machine) close(now time.Time, reason RejectReason, err error) {
 	m.send(now, &Disconnect{Reason: reason, Text: err.Error()})
-	m.out.Close = err
+	if m.out.Close == nil {
+		m.out.Close = err
+	}
 }
 
 func (m *Machine) note(level Level, format string, args ...any) {
@@ -246,8 +253,8 @@ func (m *Machine) note(level Level, format string, args ...any) {
 
 // get is the Lease of a as the Steps so far have made it.
 func (m *Machine) get(a netip.Addr) lease.Lease {
-	if l, ok := m.staged[a]; ok {
-		return l
+	if l := m.staged.find(a); l != nil {
+		return *l
 	}
 	return m.view.Get(a)
 }
@@ -278,7 +285,7 @@ func (m *Machine) put(old, l lease.Lease) {
 		return
 	}
 	m.out.change(lease.Change{Old: old, New: l})
-	m.staged[l.Addr] = l
+	m.staged.put(l)
 }
 
 func (m *Machine) connected(now time.Time, s Session) {
@@ -289,7 +296,7 @@ func (m *Machine) connected(now time.Time, s Session) {
 		s.MaxUnacked = DefaultMaxUnacked
 	}
 	if !s.isISC() {
-		s.MaxUnacked = max(s.MaxUnacked, DefaultMaxUnacked)
+		s.MaxUnacked = max(s.MaxUnacked, tandemWindow)
 	}
 	s.MaxUnacked = min(s.MaxUnacked, maxPartnerWin)
 	s.ReceiveTimer = min(max(s.ReceiveTimer, minReceive), maxReceive)

@@ -13,7 +13,11 @@ type updates struct {
 	fifo    []netip.Addr       // waiting; an address whose entry is not waiting under this number is stale
 	sent    map[uint32]*update // in flight, by xid
 	next    uint64             // number of the next entry
+	spares  []*lease.Lease     // to be used again
 }
+
+// maxTold bounds how many Leases are kept to be used again.
+const maxTold = 1024
 
 // update is one binding to be told: waiting, in flight, or held back because the partner refused it.
 type update struct {
@@ -21,9 +25,9 @@ type update struct {
 	number  uint64 // grows in the order of queueing
 	changed uint64 // the last number when the binding changed
 	phase   phase
-	again   bool        // changed while in flight: tell it once more
-	xid     uint32      // of the update in flight
-	told    lease.Lease // what it says
+	again   bool         // changed while in flight: tell it once more
+	xid     uint32       // of the update in flight
+	told    *lease.Lease // what it says; nil if none is in flight, since very many may wait
 }
 
 type phase uint8
@@ -67,6 +71,7 @@ func (q *updates) drop(a netip.Addr) {
 	if u := q.entries[a]; u != nil {
 		if u.phase == inFlight {
 			delete(q.sent, u.xid)
+			q.landed(u)
 		}
 		delete(q.entries, a)
 	}
@@ -87,18 +92,37 @@ func (q *updates) pop() *update {
 
 // flying records that an update was sent.
 func (q *updates) flying(u *update, xid uint32, told lease.Lease) {
-	u.phase, u.xid, u.told, u.again = inFlight, xid, told, false
+	u.phase, u.xid, u.again = inFlight, xid, false
+	if n := len(q.spares); n > 0 {
+		u.told, q.spares = q.spares[n-1], q.spares[:n-1]
+	} else {
+		u.told = new(lease.Lease)
+	}
+	*u.told = told
 	q.sent[xid] = u
 }
 
-// answered takes the entry in flight under this xid and address out of flight, or returns nil if there is none.
-func (q *updates) answered(xid uint32, a netip.Addr) *update {
-	u := q.sent[xid]
+// landed forgets what u said, and returns that.
+func (q *updates) landed(u *update) lease.Lease {
+	told := *u.told
+	*u.told = lease.Lease{} // of its texts
+	if len(q.spares) < maxTold {
+		q.spares = append(q.spares, u.told)
+	}
+	u.told = nil
+	return told
+}
+
+// answered takes the entry in flight under this xid and address out of flight, and returns what it said; or nil if there is
+// none. It is the caller's to say what becomes of it.
+func (q *updates) answered(xid uint32, a netip.Addr) (u *update, told lease.Lease) {
+	u = q.sent[xid]
 	if u == nil || u.addr != a {
-		return nil
+		return nil, lease.Lease{}
 	}
 	delete(q.sent, xid)
-	return u
+	u.phase = held
+	return u, q.landed(u)
 }
 
 // lost puts what was in flight back, before all that waits: the connection is gone, and its xids with it.
@@ -111,6 +135,7 @@ func (q *updates) lost() {
 	sortByNumber(back)
 	front := make([]netip.Addr, 0, len(back)+len(q.fifo))
 	for _, u := range back {
+		q.landed(u)
 		u.phase, u.again = waiting, false
 		front = append(front, u.addr)
 	}

@@ -23,30 +23,45 @@ func TestStuckPartner(t *testing.T) {
 			t.Errorf("after %v: %v", stuckTime, e.Close)
 		}
 	})
-	t.Run("it acknowledges nothing", func(t *testing.T) {
-		_, p, s := normal(t, 3*DefaultMaxUnacked)
-		for i := range byte(DefaultMaxUnacked + 2) { // more than the window
-			if _, err := p.grant(mac(i), time.Hour); err != nil {
-				t.Fatal(err)
+	for _, c := range []struct {
+		name, vendor string
+		updates      int
+		want         error
+	}{
+		{"a Tandem acknowledges nothing", vendorClass, 1, errNoAck},
+		{"an ISC dhcpd acknowledges nothing of a full window", "isc-4.4.3-P1", DefaultMaxUnacked, errNoAck},
+		{"an ISC dhcpd acknowledges nothing and may wait for more", "isc-4.4.3-P1", DefaultMaxUnacked - 1, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, p, s := normal(t, 3*DefaultMaxUnacked)
+			p.machine.session.VendorClass, p.machine.session.MaxUnacked = c.vendor, DefaultMaxUnacked
+			for i := range c.updates {
+				if _, err := p.grant(mac(byte(i)), time.Hour); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		s.inbox = nil
-		e := p.machine.Step(p.w.now.Add(stuckTime), Tick{})
-		if !errors.Is(e.Close, errNoAck) {
-			t.Errorf("after %v: %v", stuckTime, e.Close)
-		}
-	})
+			s.inbox = nil
+			for _, at := range []struct {
+				after time.Duration
+				want  error
+			}{{stuckTime - time.Second, nil}, {stuckTime, c.want}} {
+				if e := p.machine.Step(p.w.now.Add(at.after), Tick{}); !errors.Is(e.Close, at.want) {
+					t.Errorf("after %v: %v, want %v", at.after, e.Close, at.want)
+				}
+			}
+		})
+	}
 }
 
-// Between two Tandems the window is never smaller than the default; an ISC dhcpd is sent no more than it takes.
+// Between two Tandems the window is never small; an ISC dhcpd is sent no more than it takes.
 func TestWindow(t *testing.T) {
 	for _, c := range []struct {
 		vendor    string
 		announced int
 		want      int
 	}{
-		{vendorClass, 10, DefaultMaxUnacked},
-		{vendorClass, 500, 500},
+		{vendorClass, 10, tandemWindow},
+		{vendorClass, 5000, 5000},
 		{"isc-4.4.3-P1", 10, 10},
 		{"", 10, 10},
 		{"isc-4.4.3-P1", 1 << 20, maxPartnerWin},

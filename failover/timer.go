@@ -37,7 +37,7 @@ func (m *Machine) Deadline() (time.Time, bool) {
 		if m.learning {
 			sooner(m.progressAt.Add(stuckTime))
 		}
-		if m.windowFull() {
+		if m.unanswered() {
 			sooner(m.ackedAt.Add(stuckTime))
 		}
 		if m.State() == Normal {
@@ -73,10 +73,15 @@ func (m *Machine) putBack(d time.Duration) {
 	m.note(Warn, "the clock has gone back by %v", d)
 }
 
-// windowFull reports whether nothing more may be sent before the partner acknowledges something. Only then is its silence
-// odd: ISC dhcpd puts acknowledgements off for as long as updates come.
+// windowFull reports whether nothing more may be sent before the partner acknowledges something.
 func (m *Machine) windowFull() bool {
 	return m.session != nil && len(m.queue.sent) >= m.session.MaxUnacked
+}
+
+// unanswered reports whether it is odd if the partner acknowledges nothing: an ISC dhcpd puts that off for as long as
+// updates may come, another Tandem does not.
+func (m *Machine) unanswered() bool {
+	return m.windowFull() || len(m.queue.sent) > 0 && m.session != nil && !m.partnerIsISC()
 }
 
 // contactAt is when something must be sent, so that the partner does not give up: a third of its receive timer (draft
@@ -135,7 +140,7 @@ func (m *Machine) tickSession(now time.Time) {
 	case m.learning && !now.Before(m.progressAt.Add(stuckTime)):
 		m.close(now, RejectUnknown, errNoUpdates)
 		m.learning = false
-	case m.windowFull() && !now.Before(m.ackedAt.Add(stuckTime)):
+	case m.unanswered() && !now.Before(m.ackedAt.Add(stuckTime)):
 		m.close(now, RejectUnknown, errNoAck)
 		m.ackedAt = now
 	case !now.Before(m.contactAt()):

@@ -87,8 +87,12 @@ func (m *Machine) tell(now time.Time, u *update) {
 		l.Rewind = 0
 		m.put(was, l)
 	}
-	xid := m.send(now, &BindingUpdate{Bindings: []Binding{m.bindingOf(now, l)}})
-	m.queue.flying(u, xid, l)
+	one := &struct { // one allocation
+		update BindingUpdate
+		first  [1]Binding
+	}{first: [1]Binding{m.bindingOf(now, l)}}
+	one.update.Bindings = one.first[:]
+	m.queue.flying(u, m.send(now, &one.update), l)
 }
 
 // bindingOf is what a BNDUPD says of a lease. Draft 7.1.1; ISC dhcpd wants an ABANDONED address without a client, and
@@ -156,7 +160,7 @@ func (m *Machine) nextOfAll() *update {
 // bindingAck takes in the partner's answer to updates (draft 7.2).
 func (m *Machine) bindingAck(now time.Time, xid uint32, ack *BindingAck) {
 	for _, r := range ack.Results {
-		u := m.queue.answered(xid, r.Addr)
+		u, told := m.queue.answered(xid, r.Addr)
 		if u == nil {
 			m.note(Debug, "bind update on %v got ack from peer: xid mismatch or none outstanding", r.Addr)
 			continue
@@ -164,7 +168,7 @@ func (m *Machine) bindingAck(now time.Time, xid uint32, ack *BindingAck) {
 		if r.Reason != 0 {
 			m.refused(now, u, r)
 		} else {
-			m.acknowledged(now, u)
+			m.acknowledged(now, u, told)
 		}
 	}
 }
@@ -182,7 +186,6 @@ func (m *Machine) refused(now time.Time, u *update, r Result) {
 		m.queue.enqueue(u)
 		return
 	}
-	u.phase = held
 	if !m.get(u.addr).Unacked {
 		delete(m.queue.entries, u.addr)
 	} else if m.againAt.IsZero() {
@@ -191,15 +194,15 @@ func (m *Machine) refused(now time.Time, u *update, r Result) {
 }
 
 // acknowledged takes note that the partner holds what it was told.
-func (m *Machine) acknowledged(now time.Time, u *update) {
+func (m *Machine) acknowledged(now time.Time, u *update, told lease.Lease) {
 	l := m.get(u.addr)
-	if u.again || l != u.told {
+	if u.again || l != told {
 		// It changed meanwhile, and the newer one will be told. What this one allows is allowed now (draft 7.1.5).
 		m.queue.enqueue(u)
-		if l.Status == lease.Active && u.told.Status == lease.Active && l.Client == u.told.Client &&
-			u.told.SentPotentialExpiry.After(l.AckedPotentialExpiry) {
+		if l.Status == lease.Active && told.Status == lease.Active && l.Client == told.Client &&
+			told.SentPotentialExpiry.After(l.AckedPotentialExpiry) {
 			was := l
-			l.AckedPotentialExpiry = u.told.SentPotentialExpiry
+			l.AckedPotentialExpiry = told.SentPotentialExpiry
 			m.put(was, l)
 		}
 		return

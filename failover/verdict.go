@@ -153,7 +153,12 @@ func outranksISC(role Role, told lease.Lease, b Binding) bool {
 
 // bindingUpdate takes in the partner's updates and answers each (draft 7.1, 7.2).
 func (m *Machine) bindingUpdate(now time.Time, f *Frame, u *BindingUpdate) {
-	ack := &BindingAck{}
+	one := new(struct { // one allocation
+		ack   BindingAck
+		first [1]Result
+	})
+	ack := &one.ack
+	ack.Results = one.first[:0]
 	for _, b := range u.Bindings {
 		r := Result{Addr: b.Addr}
 		if no := m.consider(now, f.Time, b); no != nil {
@@ -205,7 +210,7 @@ func (m *Machine) duel(a netip.Addr) *update {
 // weigh decides between the partner's update b and our record l.
 func (m *Machine) weigh(now, theirs time.Time, l lease.Lease, b Binding) *refusal {
 	u, isc := m.duel(b.Addr), m.partnerIsISC()
-	if u != nil && (isc && outranksISC(m.cfg.Role, u.told, b) || !isc && outranks(m.cfg.Role, u.told, b)) {
+	if u != nil && (isc && outranksISC(m.cfg.Role, *u.told, b) || !isc && outranks(m.cfg.Role, *u.told, b)) {
 		return &refusal{RejectLessCritical, "incoming update is less critical than outgoing update"}
 	}
 	if u != nil && !isc && !u.again {

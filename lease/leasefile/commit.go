@@ -36,6 +36,8 @@ type request struct {
 }
 
 const (
+	// usualStanza is more than most stanzas have: octets.
+	usualStanza = 320
 	// maxKept bounds the room for a commit that is kept to be used again: octets.
 	maxKept = 16 << 10
 	// maxSpares bounds how many requests are kept. Most are a stanza long.
@@ -178,7 +180,7 @@ func (s *Store) request(b lease.Batch) (*request, error) {
 // write puts a batch that is valid into r.
 func (s *Store) write(r *request, b lease.Batch) error {
 	r.changes, r.peers = r.changes[:0], append(r.peers[:0], b.Peers...)
-	text := append(r.text[:0], room...)
+	text := append(slices.Grow(r.text[:0], len(room)+usualStanza*len(b.Changes)), room...)
 	for i := range b.Peers {
 		p := &b.Peers[i]
 		if err := validatePeer(p); err != nil {
