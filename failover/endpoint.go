@@ -17,7 +17,7 @@ import (
 const (
 	maxInbox  = 1024            // events of each kind that wait for the loop; past it whoever brings one waits
 	maxBatch  = 512             // of clients' that are decided before the ledger is written once
-	maxRound  = 128             // of the partner's, for which clients wait
+	maxRound  = 256             // of the partner's, for which clients wait
 	retryTime = 1 * time.Second // after a write that failed
 )
 

@@ -84,7 +84,10 @@ func normal(a netip.Addr, l Lease) Lease {
 // Validate returns an error that names the first thing in b no Store can keep: an address that is not IPv4, a status
 // outside the seven, one address twice, a time with fractions of a second, or a Change whose Old is of another address.
 func (b Batch) Validate() error {
-	for i, c := range b.Changes {
+	ascending := true
+	for i := range b.Changes {
+		c := &b.Changes[i]
+		ascending = ascending && (i == 0 || b.Changes[i-1].New.Addr.Less(c.New.Addr))
 		switch {
 		case !c.New.Addr.Is4():
 			return fmt.Errorf("lease: change %d: address %v is not IPv4", i, c.New.Addr)
@@ -100,14 +103,16 @@ func (b Batch) Validate() error {
 			}
 		}
 	}
-	if len(b.Changes) > 1 {
-		seen := make(map[netip.Addr]bool, len(b.Changes))
-		for i, c := range b.Changes {
-			if seen[c.New.Addr] {
-				return fmt.Errorf("lease: change %d: %v is changed twice in one batch", i, c.New.Addr)
-			}
-			seen[c.New.Addr] = true
+	if ascending {
+		return nil
+	}
+	seen := make(map[netip.Addr]bool, len(b.Changes))
+	for i := range b.Changes {
+		a := b.Changes[i].New.Addr
+		if seen[a] {
+			return fmt.Errorf("lease: change %d: %v is changed twice in one batch", i, a)
 		}
+		seen[a] = true
 	}
 	return nil
 }
