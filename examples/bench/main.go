@@ -138,6 +138,7 @@ func newBench(o options) (b *bench, err error) {
 	}
 	for _, program := range []string{"dhcpd", "dhcpload"} {
 		cmd := exec.Command("go", "build", "-o", filepath.Join(b.dir, "tandem-"+program), modulePath+"/examples/"+program)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as the README says
 		if out, err := cmd.CombinedOutput(); err != nil {
 			b.close()
 			return nil, fmt.Errorf("building %s: %w\n%s", program, err, out)
