@@ -84,6 +84,9 @@ func serve(ctx context.Context, o options, log *zap.Logger) (err error) {
 		return errors.Join(err, conn.Close())
 	}
 	settle(ctx)
+	if err := slacken(); err != nil {
+		log.Debug(err.Error()) // it serves all the same
+	}
 	log.Info("Server starting service.")
 	if err := sayReady(); err != nil {
 		log.Warn("nobody hears that this server is ready: " + err.Error())
