@@ -45,7 +45,7 @@ func TestCells(t *testing.T) {
 	visited := make(map[Cell]int)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	const worlds = 60
+	const worlds = 32
 	jobs := make(chan uint64, worlds) // all of them: a puppet that fails ends its goroutine
 	for seed := range uint64(worlds) {
 		jobs <- 1 + seed

@@ -44,7 +44,7 @@ func TestModel(t *testing.T) {
 		replay(t)
 		return
 	}
-	n := uint64(60)
+	n := uint64(40)
 	switch {
 	case *seeds != 0:
 		n = *seeds
