@@ -58,8 +58,8 @@ const (
 	maxSkew       = 60 * time.Second // of the two clocks, at CONNECT
 	minReceive    = 3 * time.Second  // a shorter receive-timer makes ISC dhcpd send CONTACT in a tight loop
 	maxReceive    = 24 * time.Hour   // what a partner may ask for
-	maxPartnerWin = 1 << 16          // updates in flight, whatever the partner allows
-	tandemWindow  = 1000             // updates in flight at least, where the partner is another Tandem
+	maxUnacked    = 1 << 16          // of Config.MaxUnacked
+	maxWindow     = 1000             // updates in flight, whatever the partner allows; to another Tandem no fewer
 	maxDue        = 128              // leases expired in one Step, which clients wait for
 	maxLook       = 1 << 16          // addresses looked at in one Step for an UPDREQALL
 	iscProbe      = 3 * time.Second  // DefaultProbeTimeout with an ISC dhcpd
@@ -90,7 +90,7 @@ type Config struct {
 	// than 3 s is refused.
 	ReceiveTimer time.Duration
 	// MaxUnacked is max-unacked-updates: how many updates the partner may send before it waits for
-	// acknowledgements. Zero is 100. Another Tandem may send 1000 in any case: the few that are usual between two ISC dhcpd
+	// acknowledgements. Zero is 100. Another Tandem sends 1000 in any case: the few that are usual between two ISC dhcpd
 	// would only have it wait, and what it sends too early waits in bounded buffers.
 	MaxUnacked int
 
@@ -166,8 +166,8 @@ func (c Config) Validate() error {
 		return bad("HBA", c.HBA, "only the primary sets it, CONNECT tells the secondary")
 	case c.ReceiveTimer != 0 && (c.ReceiveTimer < minReceive || c.ReceiveTimer%time.Second != 0):
 		return bad("ReceiveTimer", c.ReceiveTimer, "want whole seconds, at least 3")
-	case c.MaxUnacked < 0 || c.MaxUnacked > maxPartnerWin:
-		return bad("MaxUnacked", c.MaxUnacked, fmt.Sprintf("want 1 to %d", maxPartnerWin))
+	case c.MaxUnacked < 0 || c.MaxUnacked > maxUnacked:
+		return bad("MaxUnacked", c.MaxUnacked, fmt.Sprintf("want 1 to %d", maxUnacked))
 	case c.ProbeTimeout > 0 && c.ProbeTimeout%time.Second != 0:
 		return bad("ProbeTimeout", c.ProbeTimeout, "want whole seconds, 0 for 1 s or 3 s, or less for never")
 	case c.SafePeriod < 0 || c.SafePeriod%time.Second != 0:

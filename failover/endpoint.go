@@ -330,7 +330,7 @@ func (e *Endpoint) drop(ctx context.Context, cause error) {
 	if hopeless(cause) {
 		e.distrusted.Store(true)
 	}
-	if errors.Is(cause, errNoUpdates) && e.lenient.Load() < maxPartnerWin/2 {
+	if errors.Is(cause, errNoUpdates) && e.lenient.Load() < maxUnacked/2 {
 		// An ISC dhcpd whose updates were in flight when a connection was lost counts them for ever, and sends nothing
 		// when they fill the window. A larger one lets it go on.
 		e.lenient.Add(int64(e.cfg.MaxUnacked))

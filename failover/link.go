@@ -19,7 +19,7 @@ const (
 	refusedTime   = 30 * time.Second // after one that must fail until somebody changes a configuration
 	handshakeTime = 15 * time.Second // for CONNECT and CONNECTACK
 	maxHandshakes = 64               // at a time: more than a flood brings within the round trip of the partner's own
-	maxUnwritten  = 1 << 20          // octets that wait for a partner which does not read; past it no more are added
+	maxUnwritten  = 4 << 20          // octets for a partner that does not read, past which no more are added: two windows of the largest
 	closeTime     = 1 * time.Second  // for what is still unwritten when a connection is given up
 	maxSpare      = 1 << 16          // octets of a buffer that is kept for the next write
 )

@@ -295,10 +295,9 @@ func (m *Machine) connected(now time.Time, s Session) {
 	if s.MaxUnacked <= 0 {
 		s.MaxUnacked = DefaultMaxUnacked
 	}
-	if !s.isISC() {
-		s.MaxUnacked = max(s.MaxUnacked, tandemWindow)
+	if !s.isISC() || s.MaxUnacked > maxWindow {
+		s.MaxUnacked = maxWindow
 	}
-	s.MaxUnacked = min(s.MaxUnacked, maxPartnerWin)
 	s.ReceiveTimer = min(max(s.ReceiveTimer, minReceive), maxReceive)
 	m.session = &s
 	m.xid, m.heard, m.asked, m.learning = 0, false, false, false
