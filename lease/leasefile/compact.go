@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"runtime"
 	"slices"
 
 	"github.com/tandem-dhcp/tandem/lease"
@@ -22,7 +21,7 @@ const (
 	// syncs of Applies meanwhile.
 	syncEvery = 512 << 10
 	// shortCatchUp is how much may be left to copy when Applies are made to wait for the rest: octets.
-	shortCatchUp = 256 << 10
+	shortCatchUp = 64 << 10
 	// maxCatchUps is how often what was written meanwhile is copied before Applies are made to wait.
 	maxCatchUps = 16
 	// moveTogether is how many entries of the index are changed under the lock at once.
@@ -109,6 +108,8 @@ type rewriting struct {
 	from, caughtUp, copied int64
 	stanzas                int64 // in the old file at from
 	swapped                bool
+	old                    File // what was the file, once the new one has its name
+	pace                   pace
 }
 
 type move struct {
@@ -128,7 +129,7 @@ func (s *Store) rewrite(ctx context.Context, regions []region, exclusive func(fu
 		mode = info.Mode().Perm()
 	}
 	name := s.path + newSuffix
-	w := new(rewriting)
+	w := &rewriting{pace: pace{hurried: !s.opened}}
 	if w.to, err = s.fs.OpenFile(name, os.O_CREATE|os.O_TRUNC, mode); err != nil {
 		return err
 	}
@@ -145,43 +146,52 @@ func (s *Store) rewrite(ctx context.Context, regions []region, exclusive func(fu
 	if err := s.copyLive(ctx, w, regions); err != nil {
 		return err
 	}
-	for range maxCatchUps {
+	for n, before := 0, w.from; n < maxCatchUps; n++ {
 		s.state.Lock()
 		size := s.size
 		s.state.Unlock()
-		if size-w.caughtUp <= shortCatchUp {
+		left := size - w.caughtUp
+		if n > 0 && left <= shortCatchUp {
 			break
 		}
-		if err := s.catchUp(w, size); err != nil {
+		from := io.ReaderAt(gentle{s.file, s, w})
+		if left > before/2 {
+			from = s.file // with rests it would not come to an end
+		}
+		if err := s.catchUp(w, from, size); err != nil {
 			return err
 		}
-	}
-	if err := w.to.Sync(); err != nil {
-		return err
+		if err := w.sync(); err != nil {
+			return err
+		}
+		before = left
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	// To take the last name from a large file takes long, unless it is open: then the work is done when it is closed.
-	if backup, err := s.fs.OpenFile(s.path+oldSuffix, 0, 0); err == nil {
-		defer backup.Close()
+	backup, berr := s.fs.OpenFile(s.path+oldSuffix, 0, 0)
+	err = exclusive(func() error { return s.swap(w) })
+	if berr == nil {
+		s.drop(ctx, backup, err)
 	}
-	return exclusive(func() error { return s.swap(w) })
+	if w.old != nil {
+		s.drop(ctx, w.old, err)
+	}
+	return err
 }
 
 // copyLive writes the header, the peers and each stanza that counts.
 func (s *Store) copyLive(ctx context.Context, w *rewriting, regions []region) error {
 	s.state.Lock()
 	w.from, w.stanzas = s.size, s.stanzas
-	shift, peers := s.shift, maps.Clone(s.peers)
+	shift, peers, leases := s.shift, maps.Clone(s.peers), s.index.Len()
 	s.state.Unlock()
 	w.caughtUp = w.from
-	s.state.Lock()
-	w.moved = make([]move, 0, s.index.Len())
-	s.state.Unlock()
+	w.moved = make([]move, 0, leases)
 	from := io.ReaderAt(s.file)
 	if s.opened {
-		from = gentle{s.file}
+		from = gentle{s.file, s, w}
 		var err error
 		if regions, err = s.verify(from, w.from); err != nil {
 			return err
@@ -206,6 +216,7 @@ func (s *Store) copyLive(ctx context.Context, w *rewriting, regions []region) er
 			w.moved = append(w.moved, move{number(d.lease.Addr), int64(len(w.text))})
 			w.text = appendLease(w.text, &d.lease, s.failover(d.lease.Addr))
 		}
+		w.pace.rest()
 		if len(w.text) > commitText {
 			return w.flush()
 		}
@@ -226,10 +237,14 @@ func (w *rewriting) write(b []byte) error {
 	n, err := w.to.WriteAt(b, w.size)
 	w.size += int64(n)
 	if err == nil && w.size-w.synced > syncEvery {
-		err = w.to.Sync()
-		w.synced = w.size
+		err = w.sync()
 	}
 	return err
+}
+
+func (w *rewriting) sync() error {
+	w.synced = w.size
+	return w.to.Sync()
 }
 
 // flush writes what was collected as one commit.
@@ -246,11 +261,11 @@ func (w *rewriting) flush() error {
 	return w.write(w.buf)
 }
 
-// catchUp copies what Applies have written up to size, which is durable.
-func (s *Store) catchUp(w *rewriting, size int64) error {
+// catchUp copies what Applies have written up to size, which is durable. from is the file.
+func (s *Store) catchUp(w *rewriting, from io.ReaderAt, size int64) error {
 	for w.caughtUp < size {
 		b := slices.Grow(w.buf[:0], scanBuffer)[:min(size-w.caughtUp, scanBuffer)]
-		if n, err := s.file.ReadAt(b, w.caughtUp); n < len(b) {
+		if n, err := from.ReadAt(b, w.caughtUp); n < len(b) {
 			return err
 		}
 		if err := w.write(b); err != nil {
@@ -264,10 +279,10 @@ func (s *Store) catchUp(w *rewriting, size int64) error {
 
 // swap puts the new file into the place of the old one. Nobody else writes meanwhile.
 func (s *Store) swap(w *rewriting) error {
-	if err := s.catchUp(w, s.size); err != nil {
+	if err := s.catchUp(w, s.file, s.size); err != nil {
 		return err
 	}
-	if err := w.to.Sync(); err != nil {
+	if err := w.sync(); err != nil {
 		return err
 	}
 	tail, err := readTail(w.to, w.size)
@@ -287,7 +302,7 @@ func (s *Store) swap(w *rewriting) error {
 		return err
 	}
 	w.swapped = true
-	old := s.file
+	w.old = s.file // it was only read since its last sync
 	s.state.Lock()
 	s.shift += w.from - w.copied
 	s.file, s.size = w.to, w.size
@@ -297,9 +312,6 @@ func (s *Store) swap(w *rewriting) error {
 	s.state.Unlock()
 	// A batch that failed and was never cut off stands in the old file alone.
 	s.torn, s.glue, s.unsynced, s.tail = false, false, true, tail
-	if old != nil {
-		old.Close() // it was only read since its last sync
-	}
 	// Until the new name is durable, a crash could bring the old file back: repair keeps Applies waiting for that.
 	return s.repair()
 }
@@ -315,15 +327,6 @@ func (s *Store) move(w *rewriting) {
 			}
 		}
 		s.state.Unlock()
-		runtime.Gosched()
+		w.pace.rest()
 	}
-}
-
-// gentle is a file that lets others run before each piece of it is read. Who works through a large file would else keep
-// clients waiting until the scheduler takes the processor away, which is after 10 ms, and again each time.
-type gentle struct{ File }
-
-func (g gentle) ReadAt(b []byte, at int64) (int, error) {
-	runtime.Gosched()
-	return g.File.ReadAt(b, at)
 }

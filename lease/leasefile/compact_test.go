@@ -92,6 +92,58 @@ func TestCompaction(t *testing.T) {
 	}
 }
 
+// Whenever the power goes during a compaction, path~ is whole: the backup of before, or the file of before. What is freed
+// of the former in pieces is so only when no crash can bring its name back.
+func TestBackupIsWhole(t *testing.T) {
+	freed := false
+	for _, fail := range []string{"", "link dhcpd.leases~", "syncdir dhcpd.leases"} {
+		for n := 1; ; n++ {
+			disk := leasetest.NewDisk(uint64(n))
+			s := open(t, file, leasefile.Config{FS: diskFS{disk}, Report: func(error) {}})
+			for v := 1; v <= 20; v++ {
+				if err := s.Apply(t.Context(), grant(v, 1, 2, 3)); err != nil {
+					t.Fatal(err)
+				}
+				if v == 10 {
+					if err := s.Compact(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			backup, _ := disk.ReadFile(file + "~")
+			before, _ := disk.ReadFile(file)
+			disk.SetFault(func(op leasetest.Op, name string) error {
+				freed = freed || op == leasetest.OpTruncate
+				if string(op)+" "+name == fail {
+					return syscall.EIO
+				}
+				return nil
+			})
+			ops := disk.Ops()
+			disk.LosePower(n)
+			err := s.Compact(t.Context())
+			through := disk.Ops() < ops+n
+			s.Close()
+			disk.Restart()
+			got, rerr := disk.ReadFile(file + "~")
+			whole := bytes.Equal(got, backup) || bytes.Equal(got, before)
+			if none := errors.Is(rerr, fs.ErrNotExist); none && fail == "" && through || !none && !whole {
+				t.Errorf("fail=%s, the power went at change %d (%v): path~ has %d octets, and had %d, the file %d",
+					fail, n, err, len(got), len(backup), len(before))
+			}
+			if got := load(t, disk); got.names() != "1:20 2:20 3:20" || len(got.damage) > 0 {
+				t.Errorf("fail=%s, the power went at change %d: got %s and %v", fail, n, got.names(), got.damage)
+			}
+			if through {
+				break
+			}
+		}
+	}
+	if !freed {
+		t.Error("no file was freed in pieces")
+	}
+}
+
 // Applies go on during compactions, and whatever was acknowledged before, during and after them stays.
 func TestCompactWhileServing(t *testing.T) {
 	disk := leasetest.NewDisk(1)

@@ -29,7 +29,12 @@ type FS interface {
 	Lock(name string) (io.Closer, error)
 }
 
-// File is an open file of an FS.
+// File is an open file of an FS. It may have a method
+//
+//	Forgotten() bool
+//
+// which reports that the file has no name any more and nobody else has it open. A large one is then freed in pieces before
+// it is closed, where that makes syncs of other files wait less.
 type File interface {
 	io.ReaderAt
 	io.WriterAt

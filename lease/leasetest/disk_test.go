@@ -211,4 +211,12 @@ func TestDiskNames(t *testing.T) {
 	if info, err := f.Stat(); err != nil || info.Size() != 0 {
 		t.Errorf("Stat: %v, %v", info, err)
 	}
+	check(t, d.Remove("b"))
+	if f.Forgotten() {
+		t.Error("a file with a name left is forgotten")
+	}
+	check(t, d.Remove("a"))
+	if !f.Forgotten() {
+		t.Error("a file without a name is not forgotten")
+	}
 }

@@ -182,6 +182,22 @@ func (f *DiskFile) Sync() error {
 	return nil
 }
 
+// Forgotten reports whether the file has no name, as it is in the cache. A loss of power can give it one again, until
+// SyncDir has made that durable.
+func (f *DiskFile) Forgotten() bool {
+	f.disk.mu.Lock()
+	defer f.disk.mu.Unlock()
+	if f.disk.dead != nil || f.boot != f.disk.boot {
+		return false
+	}
+	for _, n := range f.disk.names {
+		if n == f.node {
+			return false
+		}
+	}
+	return true
+}
+
 // Close closes the file. It makes nothing durable.
 func (f *DiskFile) Close() error { return nil }
 
