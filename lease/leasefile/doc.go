@@ -57,7 +57,8 @@
 //
 // When the file has grown (Config.CompactAt) the stanzas that count are copied to path.new while Applies go on, the
 // commits written meanwhile are added, and path.new takes the name of the file, which becomes path~. What ISC dhcpd
-// keeps besides leases (server-duid, hosts, classes) is copied as it is. Virgin leases are left out.
+// keeps besides leases (server-duid, hosts, classes) is copied as it is. Virgin leases are left out. Clients come first:
+// the work rests half of the time, as long as they do not write faster than it is done.
 //
 // # When the disk fails
 //
