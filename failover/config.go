@@ -53,20 +53,20 @@ const (
 
 // Figures that are not configured: reference values of ISC dhcpd, which has them fixed as well.
 const (
-	startupTime   = 15 * time.Second // how long STARTUP waits for the partner (draft 9.3)
-	stateTime     = 15 * time.Second // how long a connection may stay without the partner's STATE
-	maxSkew       = 60 * time.Second // of the two clocks, at CONNECT
-	minReceive    = 3 * time.Second  // a shorter receive-timer makes ISC dhcpd send CONTACT in a tight loop
-	maxReceive    = 24 * time.Hour   // what a partner may ask for
-	maxUnacked    = 1 << 16          // of Config.MaxUnacked
-	maxWindow     = 1000             // updates in flight, whatever the partner allows; to another Tandem no fewer
-	maxDue        = 128              // leases expired in one Step, which clients wait for
-	maxLook       = 1 << 16          // addresses looked at in one Step for an UPDREQALL
-	iscProbe      = 3 * time.Second  // DefaultProbeTimeout with an ISC dhcpd
-	probeTime     = 1 * time.Second  // between messages, where it is watched whether the partner takes them
-	stuckTime     = 30 * time.Second // without an expected answer, though the connection lives
-	againTime     = 5 * time.Minute  // until what the partner refused is told once more
-	flightTime    = 2 * time.Second  // that an update of the partner may be on its way
+	startupTime = 15 * time.Second // how long STARTUP waits for the partner (draft 9.3)
+	stateTime   = 15 * time.Second // how long a connection may stay without the partner's STATE
+	maxSkew     = 60 * time.Second // of the two clocks, at CONNECT
+	minReceive  = 3 * time.Second  // a shorter receive-timer makes ISC dhcpd send CONTACT in a tight loop
+	maxReceive  = 24 * time.Hour   // what a partner may ask for
+	maxUnacked  = 1 << 16          // of Config.MaxUnacked
+	maxWindow   = 1000             // updates in flight, whatever the partner allows; to another Tandem no fewer
+	maxDue      = 128              // leases expired in one Step, which clients wait for
+	maxLook     = 1 << 16          // addresses looked at in one Step for an UPDREQALL
+	iscProbe    = 3 * time.Second  // DefaultProbeTimeout with an ISC dhcpd
+	probeTime   = 1 * time.Second  // between messages, where it is watched whether the partner takes them
+	stuckTime   = 30 * time.Second // without an expected answer, though the connection lives
+	againTime   = 5 * time.Minute  // until what the partner refused is told once more
+	flightTime  = 2 * time.Second  // that an update of the partner may be on its way
 )
 
 // Config describes one relationship. Addresses, Name and Pools must be set; the zero value of all else has a meaning.

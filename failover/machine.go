@@ -66,7 +66,8 @@ type Machine struct {
 	balanced  time.Time  // the last one
 	replan    *pool.Pool // whose available addresses became more or less in this Step; nil if none's
 
-	staged staged // changed since the last Settle
+	staged staged        // changed since the last Settle
+	due    []lease.Lease // room for what ends in a Step
 	out    *collector
 }
 

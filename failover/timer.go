@@ -174,7 +174,8 @@ func (m *Machine) lag() time.Duration {
 // expire ends what is due, a bounded number in one Step. What the partner gave ends by the partner's clock.
 func (m *Machine) expire(now time.Time) {
 	for _, p := range m.cfg.Pools {
-		for _, l := range p.Due(now.Add(-m.lag()), maxDue) {
+		m.due = p.AppendDue(m.due[:0], now.Add(-m.lag()), maxDue)
+		for _, l := range m.due {
 			l = m.get(l.Addr)
 			if l.Expiry.After(now.Add(-m.lag())) {
 				continue // renewed in this round
@@ -193,6 +194,7 @@ func (m *Machine) expire(now time.Time) {
 				m.freeAt = now
 			}
 		}
+		clear(m.due) // of their texts
 	}
 }
 

@@ -101,7 +101,7 @@ func BenchmarkTurn(b *testing.B) {
 			}
 			end++
 			v.set(l.Addr, lease.Active, end)
-			due := v.pool.Due(lease.Never, 1)
+			due := v.pool.AppendDue(nil, lease.Never, 1)
 			v.set(due[0].Addr, lease.Free, end)
 		}
 	})

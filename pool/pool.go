@@ -307,18 +307,18 @@ func (p *Pool) NextExpiry() (time.Time, bool) {
 	return l.Expiry, ok
 }
 
-// Due returns the ACTIVE and ABANDONED leases whose Expiry is not after now, the earliest first and at most limit of
-// them, in a slice that the caller owns. It takes none away: what nobody changes is due again at the next call.
-func (p *Pool) Due(now time.Time, limit int) []lease.Lease {
+// AppendDue appends to due the ACTIVE and ABANDONED leases whose Expiry is not after now, the earliest first and at most
+// limit of them, and returns it. It takes none away: what nobody changes is due again at the next call.
+func (p *Pool) AppendDue(due []lease.Lease, now time.Time, limit int) []lease.Lease {
 	if limit <= 0 {
-		return nil
+		return due
 	}
-	var due []lease.Lease
+	most := len(due) + limit
 	for l := range p.walk(ending) {
 		if l.Expiry.After(now) {
 			break
 		}
-		if due = append(due, l); len(due) == limit {
+		if due = append(due, l); len(due) == most {
 			break
 		}
 	}

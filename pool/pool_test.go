@@ -211,7 +211,7 @@ func TestViewAhead(t *testing.T) {
 	if got, ok := p.Pick(lease.Free, nil); !ok || got.Addr != addr("10.0.0.2") {
 		t.Errorf("picked %v, which is leased", got.Addr)
 	}
-	if got := p.Due(start, 10); !slices.Equal(got, []lease.Lease{l}) {
+	if got := p.AppendDue(nil, start, 10); !slices.Equal(got, []lease.Lease{l}) {
 		t.Errorf("due %v", got) // found by Pick
 	}
 	p.Changed(old, l)
@@ -239,7 +239,7 @@ func TestExpiry(t *testing.T) {
 		v.set(l)
 	}
 	due := func(now time.Time, limit int) (out []string) {
-		for _, l := range p.Due(now, limit) {
+		for _, l := range p.AppendDue(nil, now, limit) {
 			out = append(out, l.Addr.String())
 		}
 		return out
@@ -334,7 +334,7 @@ func TestConcurrent(t *testing.T) {
 						t.Errorf("picked %v from %v", l.Status, from)
 					}
 				}
-				p.Due(start, 10)
+				p.AppendDue(nil, start, 10)
 				p.NextExpiry()
 				p.Surplus(pool.Balance{}, true, nil)
 			}

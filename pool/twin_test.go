@@ -190,8 +190,8 @@ func TestSlowTwin(t *testing.T) {
 				t.Fatalf("seed %d step %d: Oldest(%v)\n%v\nwant\n%v", seed, step, from, got, want)
 			}
 			limit := r.IntN(40)
-			if got, want := p.Due(now, limit), twin.due(now, limit); !slices.Equal(got, want) {
-				t.Fatalf("seed %d step %d: Due\n%v\nwant\n%v", seed, step, got, want)
+			if got, want := p.AppendDue(nil, now, limit), twin.due(now, limit); !slices.Equal(got, want) {
+				t.Fatalf("seed %d step %d: AppendDue\n%v\nwant\n%v", seed, step, got, want)
 			}
 			first := twin.due(lease.Never.Add(-time.Second), 1)
 			if got, ok := p.NextExpiry(); ok != (len(first) > 0) || ok && got != first[0].Expiry {
@@ -234,7 +234,7 @@ func TestToldOutOfOrder(t *testing.T) {
 			if l, ok := p.Pick(lease.Backup, nil); ok && (l.Status != lease.Backup || l != v.Get(l.Addr)) {
 				t.Fatalf("seed %d: Pick gave %+v, which is %+v", seed, l, v.Get(l.Addr))
 			}
-			p.Due(start, 100)
+			p.AppendDue(nil, start, 100)
 		}
 		for _, c := range untold {
 			p.Changed(c[0], c[1])

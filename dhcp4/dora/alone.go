@@ -247,11 +247,12 @@ func (a *Alone) has(l lease.Lease) bool {
 // expire ends what is due. Where that is much, it leaves the ledger to clients for as long as it has had it itself, again
 // and again: nobody waits for an end, but who asks now waits for an answer.
 func (a *Alone) expire(ctx context.Context, now time.Time) error {
+	var due []lease.Lease
+	var changes []lease.Change
 	for _, p := range a.pools {
 		for {
 			began := time.Now()
-			due := p.Due(now, maxDue)
-			changes := make([]lease.Change, 0, len(due))
+			due, changes = p.AppendDue(due[:0], now, maxDue), changes[:0]
 			for _, l := range due {
 				changes = append(changes, lease.Change{Old: l, New: ended(l, lease.Second(now))})
 			}

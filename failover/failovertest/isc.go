@@ -366,7 +366,7 @@ func (d *isc) tick(now time.Time) {
 		}
 	}
 	if d.expires() {
-		for _, l := range d.pool.Due(now, 256) {
+		for _, l := range d.pool.AppendDue(nil, now, 256) {
 			if l = d.get(l.Addr); !l.Expiry.After(now) {
 				d.end(now, l)
 			}

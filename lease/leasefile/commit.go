@@ -38,10 +38,10 @@ type request struct {
 const (
 	// usualStanza is more than most stanzas have: octets.
 	usualStanza = 320
-	// maxKept bounds the room for a commit that is kept to be used again: octets.
-	maxKept = 16 << 10
-	// maxSpares bounds how many requests are kept. Most are a stanza long.
+	// maxSpares bounds how many requests are kept to be used again. Most are a stanza long.
 	maxSpares = 256
+	// maxKept bounds the room for commits that they have together: octets.
+	maxKept = 1 << 20
 )
 
 // spare returns a request to be filled.
@@ -51,6 +51,7 @@ func (s *Store) spare() *request {
 	if n := len(s.spares); n > 0 {
 		r := s.spares[n-1]
 		s.spares = s.spares[:n-1]
+		s.kept -= cap(r.text)
 		return r
 	}
 	return &request{done: make(chan error, 1)}
@@ -60,7 +61,8 @@ func (s *Store) spare() *request {
 func (s *Store) free(r *request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if cap(r.text) <= maxKept && len(s.spares) < maxSpares {
+	if s.kept+cap(r.text) <= maxKept && len(s.spares) < maxSpares {
+		s.kept += cap(r.text)
 		r.peers = r.peers[:0]
 		s.spares = append(s.spares, r)
 	}

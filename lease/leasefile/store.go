@@ -84,6 +84,7 @@ type Store struct {
 	queue  []*request // waiting for the loop
 	holds  int        // more is about to be queued
 	spares []*request // to be used again
+	kept   int        // octets of room that they have
 	closed bool
 	failed error // the picture a Load gave is not whole: nothing may be decided on it
 
