@@ -16,8 +16,6 @@ import (
 
 const (
 	maxInbox  = 1024            // events of each kind that wait for the loop; past it whoever brings one waits
-	maxBatch  = 512             // of clients' that are decided before the ledger is written once
-	maxRound  = 256             // of the partner's, for which clients wait
 	retryTime = 1 * time.Second // after a write that failed
 )
 
@@ -166,42 +164,6 @@ func (e *Endpoint) Run(ctx context.Context) error {
 		clear(items)
 		e.items = items
 	}
-}
-
-// next waits for something to do and returns it, with all else that waits.
-func (e *Endpoint) next(ctx context.Context) []item {
-	var tick <-chan time.Time
-	if at, ok := e.machine.Deadline(); ok {
-		now := e.now()
-		t := time.NewTimer(max(at.Sub(now), e.retry.Sub(now)))
-		defer t.Stop()
-		tick = t.C
-	}
-	items := e.items[:0]
-	select {
-	case it := <-e.calls:
-		items = append(items, it)
-	case it := <-e.inbox:
-		items = append(items, it)
-	case <-e.submitted.wake:
-	case <-tick:
-		items = append(items, item{event: Tick{}})
-	case <-ctx.Done():
-	}
-	return drain(e.inbox, drain(e.calls, e.submitted.take(items), maxBatch), maxRound)
-}
-
-// drain appends what waits in c, at most so many items.
-func drain(c <-chan item, items []item, most int) []item {
-	for range most {
-		select {
-		case it := <-c:
-			items = append(items, it)
-		default:
-			return items
-		}
-	}
-	return items
 }
 
 // process decides on the items, saves, and then does what was decided: effects in their order.

@@ -93,11 +93,21 @@ func (w *wire) cut(down bool) {
 // flaky is a Store that can be made to fail.
 type flaky struct {
 	*lease.Memory
-	mu  sync.Mutex
-	err error
+	mu    sync.Mutex
+	err   error
+	sizes []int // of what was written
 }
 
 func (f *flaky) set(err error) { f.mu.Lock(); f.err = err; f.mu.Unlock() }
+
+// written returns how many changes each Apply since the last call had.
+func (f *flaky) written() []int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	sizes := f.sizes
+	f.sizes = nil
+	return sizes
+}
 
 func (f *flaky) Apply(ctx context.Context, b lease.Batch) error {
 	f.mu.Lock()
@@ -106,7 +116,11 @@ func (f *flaky) Apply(ctx context.Context, b lease.Batch) error {
 	if err != nil {
 		return err
 	}
-	return f.Memory.Apply(ctx, b)
+	err = f.Memory.Apply(ctx, b)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sizes = append(f.sizes, len(b.Changes))
+	return err
 }
 
 func (f *flaky) Load(ctx context.Context) (iter.Seq2[lease.Lease, error], []lease.Peer, error) {
@@ -187,6 +201,12 @@ func (s *server) want(t *testing.T, state State) {
 	}
 }
 
+// heard lets the partner take in what it was told.
+func heard() {
+	time.Sleep(maxRest) // of the bubble
+	synctest.Wait()
+}
+
 // give does what dora does for a new client.
 func (s *server) give(ctx context.Context, c lease.Client) (lease.Lease, error) {
 	now := lease.Second(time.Now())
@@ -220,7 +240,7 @@ func TestEndpoints(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		synctest.Wait()
+		heard()
 		if got := s.book.Get(l.Addr); got.Status != lease.Active || got.Client != one {
 			t.Errorf("partner has %v of %v", got.Status, got.Client)
 		}

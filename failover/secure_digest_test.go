@@ -42,7 +42,7 @@ func TestSecrets(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					synctest.Wait()
+					heard()
 					if got := s.book.Get(l.Addr); got.Client != mac(1) {
 						t.Errorf("the partner has %v", got)
 					}

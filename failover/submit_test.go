@@ -55,7 +55,7 @@ func TestSubmit(t *testing.T) {
 				t.Errorf("%v is %v of %v", l.Addr, l.Status, l.Client)
 			}
 		}
-		synctest.Wait()
+		heard()
 		if l := s.book.Get(wishes[0].New.Addr); l.Status != lease.Active {
 			t.Errorf("the peer has %v as %v", l.Addr, l.Status)
 		}
