@@ -259,7 +259,7 @@ func (d *Damage) look(r io.ReaderAt) error {
 	}
 	d.Addrs = leaseAddrs(text, nil)
 	if errors.Is(d.Err, errUnopened) {
-		d.Line -= bytes.Count(text, []byte{'\n'}) - 1 // it was noticed in its last line
+		d.Line -= bytes.Count(bytes.TrimSuffix(text, []byte{'\n'}), []byte{'\n'}) // it was noticed in its last line
 	}
 	return nil
 }

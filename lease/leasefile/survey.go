@@ -332,6 +332,7 @@ func (s *surveyor) finish(end, size int64, last []byte) {
 		s.foreign(start)
 		s.torn = &Damage{Line: line, Offset: start, Size: size - start, Torn: true, Err: errTorn}
 	}
+	n, sum, closes := parseCommit(append(last[:len(last):len(last)], '\n'))
 	switch {
 	case s.open && end-s.start < s.length+commitOverhead(s.length):
 		// Shorter than its first line says: this is how a write ends that a crash broke off.
@@ -340,6 +341,13 @@ func (s *surveyor) finish(end, size int64, last []byte) {
 		// It has all its octets and yet nothing closes it.
 		s.at = end
 		s.damaged(s.start, end, s.startLine, s.line, errUnclosed)
+		if end < size {
+			tear(end, s.line)
+		}
+	case closes:
+		// It closes nothing, and the newline that the next commit begins with would make a marker line of it.
+		s.at = end - int64(len(last))
+		s.commit(n, sum, int64(len(last)))
 		if end < size {
 			tear(end, s.line)
 		}
