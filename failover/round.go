@@ -94,6 +94,3 @@ func drain(c <-chan item, items []item, most int) []item {
 	}
 	return items
 }
-
-// hurries reports whether this server or its partner waits for what the other tells.
-func (m *Machine) hurries() bool { return m.learning || m.answer != nil || m.windowFull() }

@@ -78,6 +78,9 @@ func (m *Machine) windowFull() bool {
 	return m.session != nil && len(m.queue.sent) >= m.session.MaxUnacked
 }
 
+// hurries reports whether this server or its partner waits for what the other tells.
+func (m *Machine) hurries() bool { return m.learning || m.answer != nil || m.windowFull() }
+
 // unanswered reports whether it is odd if the partner acknowledges nothing: an ISC dhcpd puts that off for as long as
 // updates may come, another Tandem does not.
 func (m *Machine) unanswered() bool {
